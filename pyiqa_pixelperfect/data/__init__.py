@@ -1,0 +1,1 @@
+"""Clean photos in, deterministic crops out."""

@@ -1,0 +1,96 @@
+"""Crops of clean photos, each a pure function of ``(seed, sample number)``: nothing to save, nothing to restore."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as V  # noqa: N812 - the usual short name of the functional module
+
+from pyiqa_pixelperfect.distortions.counter import planned_seeds, planned_uniform
+from pyiqa_pixelperfect.errors import DataError
+from pyiqa_pixelperfect.images import read_image
+
+__all__ = ["CropDataset", "StepSampler", "crop_loader"]
+
+_STREAM_ORDER, _STREAM_CROP = 100, 101
+
+
+class CropDataset(Dataset[tuple[int, Tensor]]):
+    """Random square crops; item ``i`` is photo ``i mod N`` of a permutation drawn anew for each pass.
+
+    Args:
+        photos: paths of clean photos.
+        crop: side of the crops in px.
+        smallest_scale: crops show up to ``1 / smallest_scale`` times their size of the photo, reduced.
+        seed: seed of order, places, scales and flips.
+
+    Raises:
+        DataError: no photos.
+    """
+
+    def __init__(self, photos: list[Path], crop: int, smallest_scale: float, seed: int) -> None:
+        if not photos:
+            raise DataError("photos", "at least one photo", "none")
+        self.photos, self.crop, self.smallest_scale, self.seed = photos, crop, smallest_scale, seed
+        self._decoded: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return 1 << 62  # a stream: the sampler decides how much of it is read
+
+    def _photo(self, number: int) -> Tensor:
+        """Decode once, keep as 8 bit: decoding costs more than everything else that is done with a crop."""
+        if number not in self._decoded:
+            photo = read_image(self.photos[number])[0]
+            self._decoded[number] = (photo * 255.0).round().to(torch.uint8)
+        return self._decoded[number]
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor]:
+        """Return ``index`` and its crop, (3, crop, crop) uint8."""
+        epoch, place = divmod(index, len(self.photos))
+        photo = self._photo(int(_permutation(self.seed, epoch, len(self.photos))[place]))
+        scale_draw, y_draw, x_draw, flip = planned_uniform(self.seed, 0, np.array([index]), _STREAM_CROP, 4)[0]
+        short = min(photo.shape[-2:])
+        # Half of the crops at full size; never reduce so far that the photo does not fill the crop.
+        smallest = max(self.smallest_scale, self.crop / short)
+        scale = 1.0 if scale_draw < 0.5 else smallest + (1.0 - smallest) * (scale_draw - 0.5) * 2.0
+        side = min(short, round(self.crop / scale))
+        top = int(y_draw * (photo.shape[-2] - side + 1))
+        left = int(x_draw * (photo.shape[-1] - side + 1))
+        window = photo[:, top : top + side, left : left + side]
+        if side != self.crop:
+            window = V.resize(window, [self.crop, self.crop], InterpolationMode.BICUBIC, antialias=True)
+        return index, (window.flip(-1) if flip < 0.5 else window).contiguous()
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    keys = planned_seeds(seed, epoch, np.arange(count), _STREAM_ORDER, 1)[:, 0]
+    return np.argsort(keys, kind="stable")
+
+
+class StepSampler(Sampler[list[int]]):
+    """Sample numbers of each step for one process, from any step on; all processes together cover every number."""
+
+    def __init__(self, first: int, last: int, per_process: int, rank: int = 0, world: int = 1) -> None:
+        self.first, self.last, self.per_process, self.rank, self.world = first, last, per_process, rank, world
+
+    def __len__(self) -> int:
+        return max(0, self.last - self.first)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.first, self.last):
+            start = (step * self.world + self.rank) * self.per_process
+            yield list(range(start, start + self.per_process))
+
+
+def crop_loader(dataset: CropDataset, sampler: StepSampler, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Iterate over steps: (numbers (P,) int64, crops (P, 3, crop, crop) uint8)."""
+    loader: DataLoader[tuple[int, Tensor]] = DataLoader(
+        dataset, batch_sampler=sampler, num_workers=workers, persistent_workers=False, pin_memory=torch.cuda.is_available()
+    )
+    return iter(loader)

@@ -1,0 +1,21 @@
+"""The distortion engine: the one teacher of all systems in this package, and usable on its own."""
+
+from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, Kind
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine, Draw, apply_kind
+from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings, amount_fields, perlin_field
+from pyiqa_pixelperfect.distortions.plan import Plan, PlanSettings
+
+__all__ = [
+    "FIELD_SHAPES",
+    "KINDS",
+    "KINDS_BY_FAMILY",
+    "DistortionEngine",
+    "Draw",
+    "FieldSettings",
+    "Kind",
+    "Plan",
+    "PlanSettings",
+    "amount_fields",
+    "apply_kind",
+    "perlin_field",
+]

@@ -1,0 +1,111 @@
+"""The catalog of distortion kinds: every way the engine can distort a picture, and the family each belongs to.
+
+To add a kind, write a pure function ``(images, amount, seeds) -> images`` in the module of its family and add one row
+here; the plan draws it, the gallery shows it and the property tests check it from then on. A new *family* is one more
+row in ``pyiqa_pixelperfect/families.py`` first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions import blur, codec, color, jpeg, noise, spatial, tone
+from pyiqa_pixelperfect.families import FAMILIES, SIGNED
+
+__all__ = ["KINDS", "KINDS_BY_FAMILY", "STAGES", "Distortion", "Kind"]
+
+#: images (B, 3, H, W) in [0, 1], amount (B, 1, H, W), seeds (B,) int64 -> images (B, 3, H, W) in [0, 1]
+Distortion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+#: Where in a camera a kind happens; pictures distorted "in pipeline order" go through the stages in this order.
+STAGES = ("optics", "sensor", "processing", "compression", "display")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to distort.
+
+    Attributes:
+        name: unique name, that of its function.
+        family: one of ``FAMILIES``.
+        function: the distortion.
+        stage: one of ``STAGES``.
+        source: where the operation is from.
+        description: one line for tables and galleries.
+        on_grid: whether amounts are constant on 16 px coding units (``jpeg.align_to_grid``).
+        local_only: never applied to a whole picture when drawn at random, because globally it is another family.
+    """
+
+    name: str
+    family: str
+    function: Distortion
+    stage: str
+    source: str
+    description: str
+    on_grid: bool = False
+    local_only: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether amounts have a direction."""
+        return self.family in SIGNED
+
+
+_KADIS = "KADIS-700k type {}"
+
+_ROWS = (
+    Kind("gaussian_blur", "blur", blur.gaussian_blur, "optics", _KADIS.format(1), "Gaussian, sigma to 5 px"),
+    Kind("lens_blur", "blur", blur.lens_blur, "optics", _KADIS.format(2), "disk, radius to 8 px"),
+    Kind("motion_blur", "blur", blur.motion_blur, "optics", _KADIS.format(3), "straight path to 18 px"),
+    Kind("smear", "blur", blur.smear, "processing", "He et al. 2013", "texture smeared by a guided filter"),
+    Kind("white_noise", "noise", noise.white_noise, "sensor", _KADIS.format(11), "Gaussian, deviation to 0.2"),
+    Kind("luma_noise", "noise", noise.luma_noise, "sensor", "ours", "Gaussian, equal in all channels"),
+    Kind("chroma_noise", "noise", noise.chroma_noise, "sensor", _KADIS.format(12), "color blotches of 1.5 px"),
+    Kind("grain", "noise", noise.grain, "sensor", "ours", "correlated noise, as after demosaicing"),
+    Kind("poisson_noise", "noise", noise.poisson_noise, "sensor", "photon statistics", "grows with the light"),
+    Kind("speckle_noise", "noise", noise.speckle_noise, "sensor", _KADIS.format(14), "multiplicative"),
+    Kind("impulse_noise", "noise", noise.impulse_noise, "sensor", _KADIS.format(13), "salt and pepper to 12 %"),
+    Kind("jpeg", "compression", jpeg.jpeg, "compression", "ITU-T T.81", "quality 95 to 4 per block", on_grid=True),
+    Kind("wavelet_codec", "compression", codec.wavelet_codec, "compression", "CDF 9/7", "ringing, smeared texture"),
+    Kind(
+        "transform_codec",
+        "compression",
+        codec.transform_codec,
+        "compression",
+        "large DCT, deblocked",
+        "flattened detail, soft block borders, starved chroma",
+        on_grid=True,
+    ),
+    Kind("banding", "banding", tone.banding, "display", _KADIS.format(22), "64 to 3 levels"),
+    Kind("pixelation", "pixelation", spatial.pixelation, "display", _KADIS.format(21), "blocks of 2 to 12 px"),
+    Kind(
+        "unsharp_mask", "oversharpening", spatial.unsharp_mask, "processing", _KADIS.format(24), "halos, gain to 7"
+    ),
+    Kind("warp", "displacement", spatial.warp, "optics", "Perlin flow", "smooth bending to 7 px"),
+    Kind("jitter", "displacement", spatial.jitter, "optics", _KADIS.format(19), "pixels from up to 4 px away"),
+    Kind("patch_shift", "displacement", spatial.patch_shift, "display", _KADIS.format(20), "16 px patches moved"),
+    Kind("color_patch", "occlusion", spatial.color_patch, "optics", _KADIS.format(23), "flat color", local_only=True),
+    Kind("texture_patch", "occlusion", spatial.texture_patch, "optics", "ours", "foreign texture", local_only=True),
+    Kind("veil", "occlusion", spatial.veil, "optics", "ours", "cloudy smear on the lens", local_only=True),
+    Kind("fringing", "fringing", spatial.fringing, "optics", _KADIS.format(5), "red and blue to 6 px apart"),
+    Kind("exposure", "brightness", tone.exposure, "processing", "gain", "1.3 stops either way"),
+    Kind("gamma_error", "brightness", tone.gamma_error, "processing", "power law", "exponent 1/2.6 to 2.6"),
+    Kind("mean_shift", "brightness", tone.mean_shift, "processing", _KADIS.format(18), "constant to 0.35"),
+    Kind("contrast_stretch", "contrast", tone.contrast_stretch, "processing", "gain", "slope 0.12 to 2.6"),
+    Kind("contrast_curve", "contrast", tone.contrast_curve, "processing", _KADIS.format(25), "S-curve or its inverse"),
+    Kind("chroma_scale", "saturation", color.chroma_scale, "processing", _KADIS.format(8), "chroma 0 to 3.5"),
+    Kind("hsv_saturation", "saturation", color.hsv_saturation, "processing", _KADIS.format(7), "HSV saturation"),
+    Kind("temperature", "temperature", color.temperature, "processing", "gain", "blue to orange, half a stop"),
+    Kind("tint", "tint", color.tint, "processing", "gain", "green to magenta, half a stop"),
+)
+
+#: Every kind by name, in a fixed order that plans refer to by number.
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ROWS})
+
+#: The kinds of each family, in the order of ``FAMILIES``.
+KINDS_BY_FAMILY: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
+    {family: tuple(kind for kind in _ROWS if kind.family == family) for family in FAMILIES}
+)

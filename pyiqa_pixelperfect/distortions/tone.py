@@ -1,0 +1,76 @@
+"""Brightness, contrast and banding: pointwise changes of value. Each pixel is evaluated at its own amount.
+
+Brightness and contrast are signed: amounts in [-1, 1], positive = brighter, more contrast. Banding is one-sided.
+Sources: KADIS-700k types 16 to 18, 22 and 25 (Lin et al., 2020); gains as in common enhancement tools.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions.counter import hashed_uniform
+from pyiqa_pixelperfect.distortions.strengths import keep_where_zero
+
+__all__ = ["banding", "contrast_curve", "contrast_stretch", "exposure", "gamma_error", "luma", "mean_shift"]
+
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601
+EXPOSURE_STOPS = 1.3  # powers of two at amount 1
+GAMMA_BASE = 2.6  # exponent at amount -1
+SHIFT = 0.35  # of [0, 1] values at amount 1
+CONTRAST_GAIN = 2.6  # slope at amount 1
+CONTRAST_LOSS = 0.12  # slope at amount -1
+CURVE_SLOPE = 10.0  # of the logistic curve at amount 1
+BAND_LEVELS = (64.0, 3.0)  # quantization levels at amounts just above 0 and at 1
+
+
+def luma(images: Tensor) -> Tensor:
+    """BT.601 luma (B, 1, H, W) of (B, 3, H, W)."""
+    weights = torch.tensor(LUMA_WEIGHTS, dtype=images.dtype, device=images.device).reshape(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
+
+
+def exposure(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Gain of up to 1.3 stops either way, clipped; ``seeds`` is not used."""
+    return keep_where_zero(images, amount, images * torch.exp2(EXPOSURE_STOPS * amount))
+
+
+def gamma_error(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Power law: exponent 2.6 at amount -1 (darker), 1/2.6 at 1 (brighter); ``seeds`` is not used."""
+    bent = images.clamp_min(1e-6) ** torch.exp(-math.log(GAMMA_BASE) * amount)
+    return keep_where_zero(images, amount, torch.where(images > 0, bent, images))
+
+
+def mean_shift(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """A constant of up to 0.35 added, clipped; ``seeds`` is not used."""
+    return keep_where_zero(images, amount, images + SHIFT * amount)
+
+
+def _slope(amount: Tensor) -> Tensor:
+    up = 1.0 + (CONTRAST_GAIN - 1.0) * amount.clamp_min(0.0)
+    return up * (1.0 - (1.0 - CONTRAST_LOSS) * (-amount).clamp_min(0.0))
+
+
+def contrast_stretch(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Slope of 0.12 to 2.6 about a pivot drawn per image: its mean luma or middle gray."""
+    mean = luma(images).mean((2, 3), keepdim=True)
+    pivot = torch.where(hashed_uniform(seeds, (1, 1, 1), 5) < 0.7, mean, torch.full_like(mean, 0.5))
+    return keep_where_zero(images, amount, pivot + (images - pivot) * _slope(amount))
+
+
+def contrast_curve(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Logistic tone curve through black, middle gray and white (more), or its inverse (less); no ``seeds``."""
+    steep = (CURVE_SLOPE * amount.abs()).clamp_min(1e-3)
+    reach = torch.tanh(steep / 4.0)
+    more = 0.5 + 0.5 * torch.tanh((images - 0.5) * steep / 2.0) / reach
+    inside = ((images - 0.5) * 2.0 * reach).clamp(-1.0 + 1e-6, 1.0 - 1e-6)
+    less = 0.5 + torch.atanh(inside) * 2.0 / steep
+    return keep_where_zero(images, amount, torch.where(amount > 0, more, less))
+
+
+def banding(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Values rounded (or, by a draw per image, cut down) to 64 levels at small amounts, 3 at amount 1."""
+    levels = BAND_LEVELS[0] * (BAND_LEVELS[1] / BAND_LEVELS[0]) ** amount
+    rounded = (images * (levels - 1.0)).round() / (levels - 1.0)
+    cut = ((images * levels).floor() / levels).clamp_max(1.0)
+    return keep_where_zero(images, amount, torch.where(hashed_uniform(seeds, (1, 1, 1), 6) < 0.5, rounded, cut))

@@ -1,0 +1,109 @@
+"""Configuration of Pixel Perfect training. The YAML files in ``configs/pixelperfect`` are instances of it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pyiqa_pixelperfect.config import Config
+from pyiqa_pixelperfect.distortions.plan import PlanSettings
+
+__all__ = ["DataConfig", "EngineConfig", "MapStageConfig", "NetworkConfig", "PixelPerfectConfig", "ScoreStageConfig"]
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+
+
+class DataConfig(Config):
+    """Which photos to train on, and how crops are cut from them."""
+
+    photos: Path
+    crop: Annotated[int, Field(ge=64, multiple_of=32)] = 128  # px
+    smallest_scale: Annotated[float, Field(gt=0.2, le=1.0)] = 0.5  # photos are reduced by up to this before cropping
+    holdout: bool = True  # keep every fifth photo for validation
+    workers: Annotated[int, Field(ge=0)] = 0
+
+
+class EngineConfig(Config):
+    """What the distortion engine draws; see ``PlanSettings`` for the meaning of each."""
+
+    counts: tuple[Share, ...] = PlanSettings.counts
+    untouched: Share = PlanSettings.untouched
+    amounts: tuple[Share, Share] = PlanSettings.amounts
+    shapes: tuple[Share, ...] = PlanSettings.shapes
+    scale: tuple[Rate, Rate] = PlanSettings.scale
+    coverage: tuple[Rate, Rate] = PlanSettings.coverage
+    softness: tuple[Rate, Rate] = PlanSettings.softness
+    variation: Share = PlanSettings.variation
+    pipeline: Share = PlanSettings.pipeline
+
+    def settings(self) -> PlanSettings:
+        """The same as the engine's own type."""
+        return PlanSettings(**self.model_dump())
+
+
+class NetworkConfig(Config):
+    """Sizes of the two networks; see ``networks.py``."""
+
+    encoder_widths: tuple[Positive, Positive, Positive, Positive, Positive] = (16, 40, 80, 128, 192)
+    decoder_widths: tuple[Positive, Positive, Positive, Positive] = (48, 64, 96, 96)
+    score_hidden: Positive = 64
+    embedding: Positive = 64
+
+
+class StageConfig(Config):
+    """What both stages have: length, batch and optimizer (AdamW, linear warm-up, cosine decay to zero)."""
+
+    steps: Annotated[int, Field(ge=0)]
+    photos: Positive  # per step and process
+    learning_rate: Rate
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.02
+    warmup: Annotated[int, Field(ge=0)] = 200  # steps
+    clip: Rate = 1.0  # largest gradient norm
+
+
+class MapStageConfig(StageConfig):
+    """Stage 1, the distortion maps."""
+
+    versions: Positive = 2  # distorted versions of each photo; they are also compared with one another
+    weight_high: Rate = 10.0  # the paper's weight of distorted cells, at the start
+    weight_high_final: Rate = 10.0  # and at the end; it moves geometrically in between
+    beta: Share = 0.05
+    averaging: Share = 0.999  # decay of the weight average that is kept
+
+
+class ScoreStageConfig(StageConfig):
+    """Stage 2, the relational score on frozen map features."""
+
+    rungs: Annotated[int, Field(ge=2)] = 4  # distorted versions of each photo, in known order
+    margin: Rate = 1.0
+    temperature: Rate = 0.07
+    weight_rank: Annotated[float, Field(ge=0.0)] = 1.0
+    weight_contrast: Annotated[float, Field(ge=0.0)] = 0.5
+
+    @model_validator(mode="after")
+    def _even(self) -> "ScoreStageConfig":
+        if self.photos % 2:
+            raise ValueError("photos must be even: photos are paired for the contrastive loss")
+        return self
+
+
+class PixelPerfectConfig(Config):
+    """A whole training run."""
+
+    system: Literal["pixelperfect"]
+    output: Path
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    data: DataConfig
+    engine: EngineConfig = EngineConfig()
+    network: NetworkConfig = NetworkConfig()
+    maps: MapStageConfig
+    score: ScoreStageConfig
+    log_every: Positive = 10
+    checkpoint_every: Positive = 200
+    preview_every: Annotated[int, Field(ge=0)] = 500  # 0 = never
+    validate_every: Annotated[int, Field(ge=0)] = 500  # 0 = only at the end
+    validation_crops: Positive = 128

@@ -1,0 +1,213 @@
+"""The metric a user holds: ``PixelPerfect`` joins both networks and speaks in pictures, scores and words.
+
+torch only; pyiqa is not needed. Convention: always ``(image, reference)``; a positive score says that the image is
+the better of the two, 0 that they are equal; a map above 0.5 says that the image has more of that family.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pyiqa_pixelperfect.errors import ImageError, WeightsError
+from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.images import ImageInput, as_image, check_image, check_pair
+from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
+from pyiqa_pixelperfect.pixelperfect.networks import (
+    DENSITY_STRIDE,
+    MAP_STRIDE,
+    DistortionMapNet,
+    FusedFeatures,
+    RelationalScoreNet,
+    crop_cells,
+    fold_normalization,
+    split_pyramid,
+)
+from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
+
+__all__ = ["PixelPerfect"]
+
+_CLASS = "PixelPerfect"
+
+
+class PixelPerfect(nn.Module):
+    """Relational full-reference quality with signed distortion maps (arXiv 2605.02863).
+
+    Args:
+        maps: the distortion-map network; by default one of the default size, untrained.
+        score: the score network; likewise.
+
+    Attributes:
+        families: names of the map channels.
+        card: the model card of the weights, empty if untrained.
+        lower_better: ``False``: a higher score means a better image.
+    """
+
+    lower_better = False
+
+    def __init__(self, maps: DistortionMapNet | None = None, score: RelationalScoreNet | None = None) -> None:
+        super().__init__()
+        self.map_network = DistortionMapNet(len(FAMILIES)) if maps is None else maps
+        self.score_network = RelationalScoreNet() if score is None else score
+        self.families = FAMILIES
+        self.card: dict[str, str] = {}
+        self.eval()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> "PixelPerfect":
+        """Load weights, ready for use: evaluation mode, normalization folded, frozen.
+
+        Args:
+            path: a safetensors file from training; ``None`` = the weights that come with the package.
+
+        Raises:
+            WeightsError: no such file, damaged, or not weights of this network.
+        """
+        state, card = load_weights(bundled_weights("pixelperfect") if path is None else path, _CLASS)
+        try:
+            sizes = json.loads(card["sizes"])
+            maps = DistortionMapNet(sizes["families"], sizes["encoder"], sizes["decoder"])
+            metric = cls(maps, RelationalScoreNet(sizes["decoder"], sizes["hidden"], sizes["embedding"]))
+            metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise WeightsError("weights", "tensors and sizes that fit the network", str(error)) from error
+        if card.get("families") != ",".join(FAMILIES):
+            raise WeightsError("weights", f"the families {','.join(FAMILIES)}", str(card.get("families")))
+        metric.card = card
+        fold_normalization(metric.eval().requires_grad_(False))
+        return metric.to(memory_format=torch.channels_last)
+
+    def save(self, path: str | os.PathLike[str], card: Mapping[str, str] | None = None, *, half: bool = True) -> None:
+        """Write weights and card.
+
+        Args:
+            path: file to write.
+            card: entries of the model card beside those of the network itself.
+            half: store convolution kernels in fp16 (half the size); normalization statistics stay fp32.
+
+        Raises:
+            WeightsError: the normalization of this network is folded (it came from ``load``), so its layout is gone.
+        """
+        state = self.state_dict()
+        if not any(name.endswith("running_mean") for name in state):
+            raise WeightsError("save", "a network from training", "one from load(), its normalization folded")
+        stored = {n: t.half() if half and t.dim() > 1 else t for n, t in state.items()}
+        sizes = json.dumps(self._sizes())
+        save_weights(path, stored, {"class": _CLASS, "families": ",".join(FAMILIES), "sizes": sizes, **(card or {})})
+
+    def _sizes(self) -> dict[str, Any]:
+        encoder, decoder = self.map_network.encoder, self.map_network.decoder
+        return {
+            "families": self.map_network.head.out_channels,
+            "encoder": list(encoder.widths),
+            "decoder": list(decoder.widths),
+            "hidden": self.score_network.rate.in_channels,
+            "embedding": self.score_network.project.out_features,
+        }
+
+    def forward(self, image: Tensor, reference: Tensor) -> Tensor:
+        """Score images against references; differentiable.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1], sides at least 32 px; gray (B, 1, H, W) works too.
+            reference: same shape.
+
+        Returns:
+            (B,) scores ``S``: > 0 = the image is better, 0 = equal, higher is better; ``S(a, b) = -S(b, a)``.
+
+        Raises:
+            ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
+        """
+        image, reference = check_pair(image, reference, check_range=False)
+        score: Tensor = self.score_network(self._fuse(image, reference), image.shape)
+        return score
+
+    def maps(self, image: Tensor, reference: Tensor) -> Tensor:
+        """Distortion maps ``F`` at full resolution, (B, K, H, W) in [0, 1]; arguments and errors as ``forward``."""
+        image, reference = check_pair(image, reference, check_range=False)
+        return self._maps(self._fuse(image, reference), image.shape)
+
+    def density(self, image: Tensor, reference: Tensor) -> Tensor:
+        """Signed error density at full resolution, (B, 1, H, W): where the image is better (> 0) or worse (< 0).
+
+        Its mean over cells is the score. Arguments and errors as ``forward``.
+        """
+        image, reference = check_pair(image, reference, check_range=False)
+        score = self.score_network
+        cells = score.density(score.hidden(self._fuse(image, reference)))
+        return _full_size(crop_cells(cells, image.shape, DENSITY_STRIDE), image.shape, DENSITY_STRIDE)
+
+    @torch.no_grad()
+    def compare(self, image: ImageInput, reference: ImageInput) -> Comparison:
+        """Compare two versions of a picture: score, maps and a summary in words.
+
+        Args:
+            image: tensor, PIL image or path.
+            reference: likewise, of the same size.
+
+        Raises:
+            ImageError: as ``forward``, or values outside [0, 1].
+            ImageReadError: a path that is no readable picture.
+        """
+        first, second = check_pair(self._place(as_image(image, "image")), self._place(as_image(reference, "reference")))
+        fused = self._fuse(first, second)
+        score = self.score_network(fused, first.shape)
+        return Comparison(score=score, maps=self._maps(fused, first.shape), families=self.families)
+
+    @torch.no_grad()
+    def rank(self, candidates: Sequence[ImageInput], reference: ImageInput) -> Ranking:
+        """Rank versions of a picture, best first, against a reference and against one another.
+
+        Every picture is encoded once.
+
+        Args:
+            candidates: at least one picture, each of the size of the reference.
+            reference: one picture.
+
+        Raises:
+            ImageError: no candidates, or as ``compare``.
+        """
+        if not len(candidates):
+            raise ImageError("candidates", "at least one picture", "none")
+        last = self._place(as_image(reference, "reference"))
+        images = [self._place(as_image(c, f"candidates[{i}]")) for i, c in enumerate(candidates)]
+        for index, image in enumerate(images):
+            if image.shape != last.shape or len(image) != 1:
+                expected = f"one picture of the size of the reference, {tuple(last.shape)}"
+                raise ImageError(f"candidates[{index}]", expected, str(tuple(image.shape)))
+        pyramids = [self.map_network.encode(image) for image in [*images, last]]
+        count = len(images)
+        scores = torch.stack([self._score(pyramids[i], pyramids[-1], last) for i in range(count)])
+        pairwise = scores.new_zeros(count, count)
+        for i in range(count):
+            for j in range(i):
+                pairwise[i, j] = self._score(pyramids[i], pyramids[j], last)
+                pairwise[j, i] = -pairwise[i, j]
+        order = sorted(range(count), key=lambda i: -scores[i].item())
+        return Ranking(order=order, scores=scores, pairwise=pairwise)
+
+    def _score(self, image: list[Tensor], reference: list[Tensor], like: Tensor) -> Tensor:
+        score: Tensor = self.score_network(self.map_network.fuse(image, reference), like.shape)
+        return score[0]
+
+    def _place(self, image: Tensor) -> Tensor:
+        return check_image(image, "image").to(self.map_network.head.weight.device)
+
+    def _fuse(self, image: Tensor, reference: Tensor) -> FusedFeatures:
+        both = torch.cat((image, reference)).contiguous(memory_format=torch.channels_last)
+        return self.map_network.fuse(*split_pyramid(self.map_network.encode(both)))
+
+    def _maps(self, fused: FusedFeatures, size: torch.Size) -> Tensor:
+        logits = crop_cells(self.map_network.logits(fused), size, MAP_STRIDE)
+        # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
+        return torch.sigmoid(_full_size(logits, size, MAP_STRIDE))
+
+
+def _full_size(cells: Tensor, size: torch.Size, stride: int) -> Tensor:
+    """Interpolate (B, C, h, w) cells to the (H, W) pixels they cover; the last cell may reach past the picture."""
+    whole = F.interpolate(cells, scale_factor=float(stride), mode="bilinear", align_corners=False)
+    return whole[..., : size[-2], : size[-1]]

@@ -1,0 +1,1 @@
+"""Pieces of a training loop; the loops themselves are in the trainers, one per system."""

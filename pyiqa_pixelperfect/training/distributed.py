@@ -1,0 +1,74 @@
+"""One process or many, under ``torchrun`` or not, on one machine or several."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["Processes", "gather_with_gradient", "join_processes"]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all.
+
+    Attributes:
+        rank: number of this process.
+        world: number of processes.
+        device: where this process computes.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and prints."""
+        return self.rank == 0
+
+    def leave(self) -> None:
+        """Leave the process group, if there is one."""
+        if self.world > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean of a tensor over all processes."""
+        if self.world > 1:
+            dist.all_reduce(values)
+            values /= self.world
+        return values
+
+
+def join_processes(device: str) -> Processes:
+    """Join the processes that ``torchrun`` started, or be the only one.
+
+    Args:
+        device: ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+    return Processes(rank, world, torch.device(device))
+
+
+def gather_with_gradient(values: Tensor) -> Tensor:
+    """Concatenate (N, ...) of all processes to (world * N, ...), with a gradient that flows back to all of them.
+
+    With the whole loss computed on every rank and gradients averaged by DDP, the result equals one process on the
+    joined batch. Gathering without the summed backward would divide the gradient by the world size.
+    """
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return values
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(list(all_gather(values)))

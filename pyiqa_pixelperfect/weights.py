@@ -1,0 +1,100 @@
+"""Weights in and out: safetensors files whose header is the model card. No pickle, so no code, ever reaches a user."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from pyiqa_pixelperfect.errors import WeightsError
+
+__all__ = ["FORMAT", "bundled_weights", "file_sha256", "load_weights", "save_weights", "write_atomically"]
+
+#: Version of the layout of the header; raise it when old readers would misread a file.
+FORMAT = "1"
+
+
+def bundled_weights(name: str) -> Path:
+    """Path of the weights ``name`` (without suffix) that come with the package.
+
+    Raises:
+        WeightsError: the package holds no such file.
+    """
+    path = Path(str(resources.files("pyiqa_pixelperfect") / "checkpoints" / f"{name}.safetensors"))
+    if not path.is_file():
+        raise WeightsError("weights", f"bundled weights {name!r}", "no such file in the package", "Reinstall it.")
+    return path
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a whole file or nothing: temporary file beside it, flushed to disk, then renamed over it."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp makes files private; weights are to be shared
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], card: Mapping[str, str]) -> None:
+    """Write weights and their card.
+
+    Args:
+        path: file to write, replaced as a whole.
+        state: tensors by name.
+        card: the model card: strings by name; must name the ``class`` that the weights belong to.
+
+    Raises:
+        WeightsError: the card does not name a class.
+    """
+    if not card.get("class"):
+        raise WeightsError("card", "an entry 'class' naming the network", f"entries {sorted(card)}")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    write_atomically(path, save(tensors, metadata={"format": FORMAT, **card}))
+
+
+def load_weights(path: str | os.PathLike[str], expected_class: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read weights and their card.
+
+    Args:
+        path: a file that ``save_weights`` wrote.
+        expected_class: the class the file must be for.
+
+    Returns:
+        Tensors by name, on the CPU, and the card.
+
+    Raises:
+        WeightsError: the file is missing, damaged, of another format, or for another class.
+    """
+    if not Path(path).is_file():
+        raise WeightsError("weights", "a safetensors file", f"{os.fspath(path)!r}, which is no file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = dict(file.metadata() or {})
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        fix = "Fetch or train it again."
+        raise WeightsError("weights", "an intact safetensors file", f"{os.fspath(path)!r} ({error})", fix) from error
+    if card.get("format") != FORMAT:
+        got = f"format {card.get('format')!r} in {os.fspath(path)!r}"
+        raise WeightsError("weights", f"a file of format {FORMAT!r} written by this package", got)
+    if card.get("class") != expected_class:
+        raise WeightsError("weights", f"weights of {expected_class}", f"weights of {card.get('class')!r}")
+    return state, card
