@@ -1,0 +1,250 @@
+"""``python -m benchmark COMMAND``: parse, measure, print tables, write a record."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import torch
+import typer
+
+from benchmark import report, tables
+from benchmark.photos import Holdout, center_crop, load_photos, photos_hash
+from benchmark.progress import track
+from benchmark.schema import Target
+from benchmark.subject import load_subject, weights_hash
+from pyiqa_pixelperfect.errors import PixelPerfectError
+
+# Measurements are imported inside their commands: --help and each command load only the libraries that they need.
+
+app = typer.Typer(
+    help="Measure Pixel Perfect and its peers. Each command prints tables and writes a JSON record.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Photos = Annotated[
+    str, typer.Option(help="Folder of clean photos, its manifest.csv, or 'bundled' for scikit-image's own pictures.")
+]
+HoldoutOption = Annotated[Holdout, typer.Option(help="Rows held out from training, or all rows.")]
+Weights = Annotated[
+    str | None, typer.Option(help="Weights file; the bundled one if not given; 'untrained' to try a command out.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+DeviceOption = Annotated[str, typer.Option(help="Torch device of the network.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of torch; its own choice if not given.", min=1)]
+LpipsFolder = Annotated[
+    Path | None, typer.Option(help="Folder with squeezenet1_1_features.pth and lpips_v0.1_squeeze_heads.pth.")
+]
+Out = Annotated[Path | None, typer.Option(help="JSON record; benchmark/results/COMMAND.json if not given.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Report no progress.")]
+
+
+@app.command()
+def localization(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 85,
+    tool: Annotated[list[str] | None, typer.Option(help="Only tools with this in their name; repeatable.")] = None,
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    trials: Annotated[Path | None, typer.Option(help="Also write one row per trial to this CSV file.")] = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Maps against regions that real tools distorted: where, what, which direction, and how much leaks."""
+    from benchmark import localization as measurement
+    from benchmark.more_tools import ALL_TOOLS
+
+    chosen = [item for item in ALL_TOOLS if not tool or any(part in item.name for part in tool)]
+    if not any(item in measurement.HEADLINE_TOOLS for item in chosen):
+        raise typer.BadParameter("leaves no tool of the headline", param_hint="--tool")
+    _use_threads(threads)
+    metric = load_subject(weights, device)
+    pictures = load_photos(photos, holdout, n)
+    made = measurement.make_trials(pictures, chosen, seed)
+    rows = measurement.measure(metric, track(made, len(pictures) * len(chosen), "trials", quiet=quiet), device)
+    if trials is not None:
+        rows.to_csv(trials, index=False)
+    figures, by_tool, confusion = measurement.headline(rows), measurement.per_tool(rows), measurement.confusion(rows)
+    main, more = by_tool[by_tool["headline"]], by_tool[~by_tool["headline"]]
+    results = {
+        "headline": figures,
+        "tools": _records(main),
+        "more_tools": _records(more),
+        "confusion": confusion.to_dict(orient="index"),
+        "parameters": {item.name: {"what": item.parameter, "strengths": item.strengths} for item in chosen},
+    }
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
+    text = tables.localization_tables(main, figures, more, confusion)
+    _finish("localization", context, text, results, data, measurement.localization_targets(figures), out, device)
+
+
+@app.command()
+def ladders(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 12,
+    crop: Annotated[int, typer.Option(help="Side of the central part that is used, pixels.", min=32)] = 256,
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Share of steps of rising strength at which the score falls, for every engine kind and every real tool."""
+    from benchmark import ladders as measurement
+
+    _use_threads(threads)
+    metric = load_subject(weights, device)
+    pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
+    total = measurement.ladder_count(len(pictures))
+    made = measurement.all_ladders(pictures, seed)
+    rows = measurement.measure(metric, track(made, total, "ladders", quiet=quiet), device)
+    families, single = measurement.by_family(rows), measurement.by_ladder(rows)
+    results = {"families": _records(families), "ladders": _records(single)}
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
+    text, targets = tables.ladder_tables(families, single), measurement.ladder_targets(rows)
+    _finish("ladders", context, text, results, data, targets, out, device)
+
+
+@app.command()
+def antisymmetry(
+    context: typer.Context,
+    pairs: Annotated[int, typer.Option(help="Pairs, half noise and half photographs.", min=2)] = 100,
+    weights: Weights = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Largest violation of F(a,b) = 1 - F(b,a) and S(a,b) = -S(b,a) over odd sizes, and identity."""
+    from benchmark import antisymmetry as measurement
+
+    _use_threads(threads)
+    metric = load_subject(weights)
+    rows = measurement.measure(metric, track(measurement.make_pairs(pairs, seed), pairs, "pairs", quiet=quiet))
+    worst, targets = measurement.worst(rows), measurement.antisymmetry_targets(rows)
+    results, data = {"worst": _records(worst), "pairs": _records(rows)}, {"weights": weights_hash(metric)}
+    _finish("antisymmetry", context, tables.antisymmetry_tables(worst), results, data, targets, out)
+
+
+@app.command()
+def speed(
+    context: typer.Context,
+    lpips_weights: LpipsFolder = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the pair.")] = "1024x768",
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 2,
+    rounds: Annotated[int, typer.Option(help="Rounds after the warm-up.", min=1)] = 9,
+    contestant: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    memory: Annotated[bool, typer.Option(help="Measure memory too, one fresh process each.")] = True,
+    weights: Weights = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Time and peak memory of one comparison on the CPU, beside LPIPS and closed-form metrics in the same run."""
+    from benchmark import speed as measurement
+
+    width, height = _parse_size(size)
+    names = tuple(contestant) if contestant else measurement.CONTESTANTS
+    unknown = set(names) - set(measurement.CONTESTANTS)
+    if unknown:
+        raise typer.BadParameter(f"{sorted(unknown)}; known: {', '.join(measurement.CONTESTANTS)}")
+    built = {name: measurement.build(name, weights, lpips_weights) for name in names}
+    image, reference = measurement.pair_for_timing(width, height)
+    calls, notes = {name: call for name, (call, _) in built.items()}, {name: note for name, (_, note) in built.items()}
+    seconds = measurement.measure_time(calls, image, reference, rounds=rounds, threads=threads, quiet=quiet)
+    probed = track(names, len(names), "memory", quiet=quiet) if memory else ()
+    options = {"threads": threads, "weights": weights, "lpips_folder": lpips_weights}
+    mib = {name: measurement.measure_memory(name, width, height, **options) for name in probed}
+    table = measurement.summarize(seconds, mib, notes)
+    results = {"contestants": _records(table), "seconds": seconds.to_dict(orient="list")}
+    _finish("speed", context, tables.speed_table(table), results, {}, measurement.speed_targets(table), out)
+
+
+@app.command()
+def ratings(
+    context: typer.Context,
+    pairs: Annotated[Path, typer.Option(help="CSV with image, reference, mos, distortion; paths relative to it.")],
+    lpips_weights: LpipsFolder = None,
+    repeats: Annotated[int, typer.Option(help="Bootstrap samples.", min=2)] = 2000,
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    scores: Annotated[Path | None, typer.Option(help="Also write the table with all scores to this CSV file.")] = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Agreement with human ratings within each photo, beside PSNR, SSIM, FSIM, VSI, MDSI, HaarPSI and LPIPS."""
+    from benchmark import ratings as measurement
+    from benchmark.peers import CLOSED_FORM, Peer, closed_form, lpips_squeeze
+
+    _use_threads(threads)
+    rated = measurement.read_pairs(pairs)
+    metric = load_subject(weights, device)
+    peers = [Peer("pixelperfect", metric), *(closed_form(name) for name in CLOSED_FORM)]
+    if lpips_weights is not None:
+        peers.append(lpips_squeeze(lpips_weights))
+    scored = measurement.score_pairs(rated, pairs.parent, peers, device=device, quiet=quiet)
+    if scores is not None:
+        scored.to_csv(scores, index=False)
+    names = [peer.name for peer in peers]
+    table = measurement.summarize(scored, names, ours="pixelperfect", repeats=repeats, seed=seed)
+    results = {"metrics": _records(table), "pairs": len(rated), "references": int(rated["reference"].nunique())}
+    data = {"pairs": measurement.table_hash(pairs, rated), "weights": weights_hash(metric)}
+    _finish("ratings", context, tables.ratings_table(table), results, data, [], out, device)
+
+
+def _finish(
+    command: str,
+    context: typer.Context,
+    text: str,
+    results: Mapping[str, Any],
+    data: Mapping[str, str],
+    targets: Sequence[Target],
+    out: Path | None,
+    device: str = "cpu",
+) -> None:
+    path = out or report.default_output(command)
+    record = report.make_record(command, context.params, data, results, targets, device)
+    report.write_record(record, path)
+    print(text)
+    if targets:
+        print(f"\n## Promised\n\n{report.targets_table(targets)}")
+    print(f"\nRecord: {path}")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict(orient="records")]
+
+
+def _use_threads(count: int | None) -> None:
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+def _parse_size(size: str) -> tuple[int, int]:
+    width, _, height = size.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
+        raise typer.BadParameter(f"expected WIDTHxHEIGHT of at least 32x32, got {size!r}", param_hint="--size")
+    return int(width), int(height)
+
+
+def main() -> None:
+    """Run the command line; deliberate errors become one sentence and exit code 1."""
+    try:
+        app(prog_name="python -m benchmark")
+    except PixelPerfectError as error:
+        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

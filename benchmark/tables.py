@@ -1,0 +1,100 @@
+"""What the commands print: each function lays one command's figures out as Markdown."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from benchmark.report import markdown_table
+
+__all__ = ["antisymmetry_tables", "ladder_tables", "localization_tables", "ratings_table", "speed_table"]
+
+_SHORT = 5  # letters of a family's name in the confusion matrix
+
+
+def localization_tables(
+    tools: pd.DataFrame, headline: Mapping[str, Mapping[str, float]], more: pd.DataFrame, confusion: pd.DataFrame
+) -> str:
+    """Headline tools, their mean with interval, the other tools, and the confusion matrix in percent.
+
+    Args:
+        tools: ``per_tool`` of the headline tools.
+        headline: ``headline`` figures.
+        more: ``per_tool`` of the other tools, maybe empty.
+        confusion: shares of true families (rows) taken for each family (columns).
+    """
+    means = [
+        {"figure": name, "mean": figure["mean"], "95 % low": figure["low"], "95 % high": figure["high"]}
+        for name, figure in headline.items()
+    ]
+    percent = (100.0 * confusion).round().astype(int).replace(0, "").rename(columns=lambda name: name[:_SHORT])
+    percent.insert(0, "family \\ taken for, %", confusion.index)
+    return "\n\n".join(
+        [
+            "## Tools of the headline",
+            markdown_table(_tool_columns(tools)),
+            "## Means over these tools",
+            markdown_table(pd.DataFrame(means)),
+            "## Other tools, not in the means",
+            markdown_table(_tool_columns(more)),
+            "## Family taken for which",
+            markdown_table(percent),
+        ]
+    )
+
+
+def ladder_tables(families: pd.DataFrame, ladders: pd.DataFrame) -> str:
+    """Shares of steps in order per family, then per kind, direction, field and tool."""
+    return "\n\n".join(
+        ["## Families", markdown_table(families), "## Kinds and tools", markdown_table(ladders)],
+    )
+
+
+def antisymmetry_tables(worst: pd.DataFrame) -> str:
+    """Largest violations in scientific notation, since their order of magnitude is what matters."""
+    shown = worst.copy()
+    for column in shown.columns[2:]:
+        shown[column] = [f"{value:.1e}" for value in shown[column]]
+    return markdown_table(shown)
+
+
+def speed_table(table: pd.DataFrame) -> str:
+    """Milliseconds and ratios with their quartiles, memory in MiB."""
+    shown = pd.DataFrame({"metric": table["metric"]})
+    shown["ms (quartiles)"] = _spread(table, "ms", 0)
+    if "ratio" in table:
+        shown["x LPIPS (quartiles)"] = _spread(table, "ratio", 2)
+    for column, title in (("peak_mib", "peak MiB"), ("extra_mib", "extra MiB")):
+        if column in table:
+            shown[title] = [round(float(value)) for value in table[column]]
+    shown["note"] = table["note"]
+    return markdown_table(shown)
+
+
+def ratings_table(table: pd.DataFrame) -> str:
+    """Correlations with their intervals, best first."""
+    shown = pd.DataFrame({"metric": table["metric"]})
+    for column in ("within", "centered", "ahead"):
+        if column in table:
+            shown[f"{column} (95 %)"] = _spread(table, column, 3)
+    for column in table.columns:
+        if column == "across" or column.startswith("within ") or column == "failed":
+            shown[column] = table[column]
+    return markdown_table(shown)
+
+
+def _tool_columns(table: pd.DataFrame) -> pd.DataFrame:
+    if table.empty:
+        return table
+    columns = ["tool", "family", "auc", "type", "sign", "leak", "leak_all", "amount", "crosstalk", "trials"]
+    columns += [f"auc_{name}" for name in ("mild", "medium", "strong") if f"auc_{name}" in table]
+    shown = table[columns].copy()
+    shown["in training"] = ["yes" if used else "" for used in table["in_training"]]
+    return shown
+
+
+def _spread(table: pd.DataFrame, column: str, digits: int) -> list[str]:
+    cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
+    return [
+        "" if middle != middle else f"{middle:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"
+        for middle, low, high in cells
+    ]

@@ -1,0 +1,67 @@
+"""Our metrics as pyiqa wants them: the only module that imports pyiqa.
+
+pyiqa hands a network class the options of its row and expects a module that maps two batches, the image first, to one
+number per image. Everything else, reading pictures and choosing a device included, pyiqa does itself.
+"""
+
+import os
+
+from torch import Tensor, nn
+
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.startup import boot
+from pyiqa_pixelperfect.startup.late import register_architectures
+
+__all__ = ["PixelPerfectMetric", "register"]
+
+
+def register() -> None:
+    """Make our network classes known to pyiqa, by name only; pyiqa calls this through its entry point.
+
+    A class that is registered under the same name already stays in place. Our metrics join pyiqa's table as well, for
+    the environments in which the start-up hook did not run.
+    """
+    from pyiqa.utils.registry import ARCH_REGISTRY  # here, because the classes below are plain torch
+
+    register_architectures(ARCH_REGISTRY)
+    boot.install()
+
+
+class PixelPerfectMetric(nn.Module):
+    """The relational score of Pixel Perfect as a pyiqa network.
+
+    ``pyiqa.create_metric("pixelperfect").net.network`` is the ``PixelPerfect`` inside, with its maps and comparisons.
+
+    Args:
+        pretrained: load the bundled weights; False leaves the network untrained.
+        pretrained_model_path: a ``.safetensors`` file to load instead of the bundled one.
+
+    Raises:
+        WeightsError: the weights are missing, damaged, or belong to another network.
+    """
+
+    def __init__(self, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
+        if pretrained or pretrained_model_path is not None:
+            self.network = PixelPerfect.load(pretrained_model_path)
+        else:
+            self.network = PixelPerfect()
+
+    def forward(self, image: Tensor, reference: Tensor) -> Tensor:
+        """Return how much better each image is than its reference.
+
+        Args:
+            image: ``(B, 3, H, W)`` or ``(B, 1, H, W)``, RGB or gray, in ``[0, 1]``. The range is pyiqa's to check: as
+                a loss, and only then, it lets values outside pass, since images overshoot while they are optimized.
+            reference: the same shape.
+
+        Returns:
+            ``(B,)``; above 0 the image is better, 0 means equal, higher is better.
+
+        Raises:
+            ImageError: the batches do not fit each other or the network.
+        """
+        # pyiqa loses track of its device when a metric built on a GPU is moved; the weights know where they are.
+        device = next(self.network.parameters()).device
+        score: Tensor = self.network(image.to(device), reference.to(device))
+        return score
