@@ -1,10 +1,10 @@
 """``python -m benchmark COMMAND``: parse, measure, print tables, write a record."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import torch
 import typer
 
@@ -59,9 +59,10 @@ def localization(
     """Maps against regions that real tools distorted: where, what, which direction, and how much leaks."""
     from benchmark import localization as measurement
     from benchmark.more_tools import ALL_TOOLS
+    from benchmark.real_tools import HEADLINE_TOOLS
 
     chosen = [item for item in ALL_TOOLS if not tool or any(part in item.name for part in tool)]
-    if not any(item in measurement.HEADLINE_TOOLS for item in chosen):
+    if not set(chosen) & set(HEADLINE_TOOLS):
         raise typer.BadParameter("leaves no tool of the headline", param_hint="--tool")
     _use_threads(threads)
     metric = load_subject(weights, device)
@@ -74,8 +75,8 @@ def localization(
     main, more = by_tool[by_tool["headline"]], by_tool[~by_tool["headline"]]
     results = {
         "headline": figures,
-        "tools": _records(main),
-        "more_tools": _records(more),
+        "tools": report.rows_of(main),
+        "more_tools": report.rows_of(more),
         "confusion": confusion.to_dict(orient="index"),
         "parameters": {item.name: {"what": item.parameter, "strengths": item.strengths} for item in chosen},
     }
@@ -108,7 +109,7 @@ def ladders(
     made = measurement.all_ladders(pictures, seed)
     rows = measurement.measure(metric, track(made, total, "ladders", quiet=quiet), device)
     families, single = measurement.by_family(rows), measurement.by_ladder(rows)
-    results = {"families": _records(families), "ladders": _records(single)}
+    results = {"families": report.rows_of(families), "ladders": report.rows_of(single)}
     data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
     text, targets = tables.ladder_tables(families, single), measurement.ladder_targets(rows)
     _finish("ladders", context, text, results, data, targets, out, device)
@@ -131,7 +132,8 @@ def antisymmetry(
     metric = load_subject(weights)
     rows = measurement.measure(metric, track(measurement.make_pairs(pairs, seed), pairs, "pairs", quiet=quiet))
     worst, targets = measurement.worst(rows), measurement.antisymmetry_targets(rows)
-    results, data = {"worst": _records(worst), "pairs": _records(rows)}, {"weights": weights_hash(metric)}
+    results = {"worst": report.rows_of(worst), "pairs": report.rows_of(rows)}
+    data = {"weights": weights_hash(metric)}
     _finish("antisymmetry", context, tables.antisymmetry_tables(worst), results, data, targets, out)
 
 
@@ -150,21 +152,22 @@ def speed(
 ) -> None:
     """Time and peak memory of one comparison on the CPU, beside LPIPS and closed-form metrics in the same run."""
     from benchmark import speed as measurement
+    from benchmark.contestants import CONTESTANTS, build
 
     width, height = _parse_size(size)
-    names = tuple(contestant) if contestant else measurement.CONTESTANTS
-    unknown = set(names) - set(measurement.CONTESTANTS)
+    names = tuple(contestant) if contestant else CONTESTANTS
+    unknown = set(names) - set(CONTESTANTS)
     if unknown:
-        raise typer.BadParameter(f"{sorted(unknown)}; known: {', '.join(measurement.CONTESTANTS)}")
-    built = {name: measurement.build(name, weights, lpips_weights) for name in names}
+        raise typer.BadParameter(f"{sorted(unknown)}; known: {', '.join(CONTESTANTS)}")
+    built = {name: build(name, weights, lpips_weights) for name in names}
     image, reference = measurement.pair_for_timing(width, height)
     calls, notes = {name: call for name, (call, _) in built.items()}, {name: note for name, (_, note) in built.items()}
     seconds = measurement.measure_time(calls, image, reference, rounds=rounds, threads=threads, quiet=quiet)
     probed = track(names, len(names), "memory", quiet=quiet) if memory else ()
-    options = {"threads": threads, "weights": weights, "lpips_folder": lpips_weights}
-    mib = {name: measurement.measure_memory(name, width, height, **options) for name in probed}
+    weigh = partial(measurement.measure_memory, threads=threads, weights=weights, lpips_folder=lpips_weights)
+    mib = {name: weigh(name, width, height) for name in probed}
     table = measurement.summarize(seconds, mib, notes)
-    results = {"contestants": _records(table), "seconds": seconds.to_dict(orient="list")}
+    results = {"contestants": report.rows_of(table), "seconds": seconds.to_dict(orient="list")}
     _finish("speed", context, tables.speed_table(table), results, {}, measurement.speed_targets(table), out)
 
 
@@ -197,7 +200,7 @@ def ratings(
         scored.to_csv(scores, index=False)
     names = [peer.name for peer in peers]
     table = measurement.summarize(scored, names, ours="pixelperfect", repeats=repeats, seed=seed)
-    results = {"metrics": _records(table), "pairs": len(rated), "references": int(rated["reference"].nunique())}
+    results = {"metrics": report.rows_of(table), "pairs": len(rated), "references": int(rated["reference"].nunique())}
     data = {"pairs": measurement.table_hash(pairs, rated), "weights": weights_hash(metric)}
     _finish("ratings", context, tables.ratings_table(table), results, data, [], out, device)
 
@@ -219,10 +222,6 @@ def _finish(
     if targets:
         print(f"\n## Promised\n\n{report.targets_table(targets)}")
     print(f"\nRecord: {path}")
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict(orient="records")]
 
 
 def _use_threads(count: int | None) -> None:

@@ -49,8 +49,9 @@ def make_pairs(count: int, seed: int = 0) -> Iterator[Pair]:
             yield Pair("noise", torch.from_numpy(first), torch.from_numpy(second))
             continue
         pixels = photos[int(generator.integers(len(photos)))].pixels
-        height, width = (min(side, limit - 1 + limit % 2) for side, limit in zip((height, width), pixels.shape[:2]))
-        top, left = (int(generator.integers(limit - side + 1)) for side, limit in zip((height, width), pixels.shape))
+        rows, columns = pixels.shape[:2]
+        height, width = min(height, rows - 1 + rows % 2), min(width, columns - 1 + columns % 2)
+        top, left = int(generator.integers(rows - height + 1)), int(generator.integers(columns - width + 1))
         crop = pixels[top : top + height, left : left + width]
         tool = ALL_TOOLS[int(generator.integers(len(ALL_TOOLS)))]
         strength = tool.strengths[int(generator.integers(len(tool.strengths)))]

@@ -21,7 +21,17 @@ from benchmark.statistics import interval, resample_groups, roc_auc
 from benchmark.subject import MapMetric, signed_maps
 from pyiqa_pixelperfect.families import FAMILIES, family_index
 
-__all__ = ["FIGURES", "NOTHING", "Trial", "confusion", "headline", "localization_targets", "make_trials", "measure", "per_tool"]
+__all__ = [
+    "FIGURES",
+    "NOTHING",
+    "Trial",
+    "confusion",
+    "headline",
+    "localization_targets",
+    "make_trials",
+    "measure",
+    "per_tool",
+]
 
 FIGURES = ("auc", "type", "sign", "leak", "leak_all", "amount", "crosstalk")
 NOTHING = "none"  # predicted "family" of maps that are zero throughout the region

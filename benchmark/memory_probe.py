@@ -1,14 +1,16 @@
 """Peak memory of one comparison, measured in this process, which is started for nothing else.
 
 ``python -m benchmark.memory_probe '{"name": ...}'`` builds the contestant and the pair, notes the resident memory,
-compares twice (the second call shows what the first one leaves behind) and prints JSON: ``peak`` of the whole process,
-``extra`` above the state just before the calls, MiB.
+compares twice (the second call shows what the first one leaves behind) and prints JSON, all in MiB: ``before``,
+resident just before the calls, most of it torch itself; ``peak`` during them; ``extra``, the difference: what comparing
+takes.
 
 On Linux the peak is the kernel's high-water mark ``VmHWM``, set back just before the calls. ``getrusage``'s
 ``ru_maxrss`` would mislead there: a child inherits its parent's mark over ``exec``, so a large parent hides everything
 that the child does. Elsewhere ``ru_maxrss`` is all there is, and ``extra`` is then its growth.
 """
 
+import contextlib
 import gc
 import json
 import resource
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from benchmark.speed import build, pair_for_timing
+from benchmark.contestants import build
 
 __all__ = ["probe"]
 
@@ -29,25 +31,22 @@ _RESET_PEAK = "5"  # proc(5): writing 5 sets VmHWM back to the present resident 
 def probe(
     name: str, width: int, height: int, threads: int, weights: str | None, lpips_folder: str | None
 ) -> dict[str, float]:
-    """Return ``peak`` and ``extra`` in MiB for one contestant; call it once per process."""
+    """Return ``before``, ``peak`` and ``extra`` in MiB for one contestant; call it once per process."""
     torch.set_num_threads(threads)
     call, _ = build(name, weights, None if lpips_folder is None else Path(lpips_folder))
-    image, reference = pair_for_timing(width, height)
+    image, reference = torch.rand(2, 1, 3, height, width)  # contents do not matter to memory
     gc.collect()
-    whole = _high_water()
     before = _reset_high_water()
     with torch.inference_mode():
         for _ in range(2):
             call(image, reference)
-    after = _high_water()
-    return {"peak": max(whole, after), "extra": max(0.0, after - before)}
+    peak = _high_water()
+    return {"before": before, "peak": peak, "extra": peak - before}
 
 
 def _reset_high_water() -> float:
-    try:
+    with contextlib.suppress(OSError):  # not Linux, or forbidden: growth of the old mark is the best there is
         _CLEAR.write_text(_RESET_PEAK)
-    except OSError:
-        pass  # not Linux, or forbidden: growth of the old mark is the best there is
     return _high_water()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import WeightsError
 
-__all__ = ["CLOSED_FORM", "LPIPS_CHECK_VALUES", "Peer", "PairFunction", "closed_form", "lpips_squeeze"]
+__all__ = ["CLOSED_FORM", "LPIPS_CHECK_VALUES", "PairFunction", "Peer", "closed_form", "lpips_squeeze"]
 
 PairFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -57,7 +57,8 @@ def lpips_squeeze(folder: Path | None) -> Peer:
 
     Args:
         folder: where torchvision's backbone features (``squeezenet1_1_features.pth``) and the heads
-            (``lpips_v0.1_squeeze_heads.pth``) lie. ``None`` gives random weights, good for timing only; the note says so.
+            (``lpips_v0.1_squeeze_heads.pth``) lie. ``None`` gives random weights, good for timing only;
+            the note says so.
 
     Raises:
         WeightsError: a file is missing, or the loaded network misses the published check values.
@@ -100,7 +101,9 @@ def _load_lpips(network: Any, folder: Path) -> None:
 
 def _read_state(file: Path) -> Mapping[str, Tensor]:
     if not file.is_file():
-        raise WeightsError(str(file), "a file with LPIPS weights", "nothing there", f"Needed: {', '.join(_LPIPS_FILES)}.")
+        raise WeightsError(
+            str(file), "a file with LPIPS weights", "nothing there", f"Needed: {', '.join(_LPIPS_FILES)}."
+        )
     state: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return state
 

@@ -72,9 +72,9 @@ def score_pairs(
 def summarize(scored: pd.DataFrame, names: Sequence[str], *, ours: str, repeats: int, seed: int) -> pd.DataFrame:
     """Return one row per metric, best first.
 
-    Columns: ``within`` and ``centered`` SRCC with 95 % intervals and ``across``; ``ahead``, by how much ours exceeds it within
-    references, with the interval of that difference over the same bootstrap samples; ``within`` for each distortion;
-    ``failed`` scores, which are left out of the metric's own row.
+    Columns: ``within`` and ``centered`` SRCC with 95 % intervals and ``across``; ``ahead``, by how much ours exceeds it
+    within references, with the interval of that difference over the same bootstrap samples; ``within`` for each
+    distortion; ``failed`` scores, which are left out of the metric's own row.
     """
     references = scored["reference"].tolist()
     image_samples = resample_groups(references, repeats, seed)

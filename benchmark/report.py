@@ -1,6 +1,7 @@
 """Records on disk and tables on screen: the same two forms for every command."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -16,7 +17,7 @@ import torch
 
 from benchmark.schema import SCHEMA_VERSION, Device, Record, Target, finite
 
-__all__ = ["RESULTS", "default_output", "make_record", "markdown_table", "read_record", "target", "targets_table",
+__all__ = ["RESULTS", "default_output", "make_record", "markdown_table", "read_record", "rows_of", "target", "targets_table",
            "write_record"]  # fmt: skip
 
 RESULTS = Path(__file__).parent / "results"
@@ -65,8 +66,8 @@ def write_record(record: Record, path: Path) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.chmod(temporary, 0o644)  # mkstemp makes private files; results are for everyone
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)  # mkstemp makes private files; results are for everyone
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -84,6 +85,11 @@ def read_record(path: Path) -> Record:
 def default_output(command: str) -> Path:
     """Return where a command's record goes unless ``--out`` says otherwise."""
     return RESULTS / f"{command}.json"
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame as a list of rows for a record."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict(orient="records")]
 
 
 def target(figure: str, measured: float, first_cut: float, later: float | None, *, at_least: bool) -> Target:
@@ -136,7 +142,7 @@ def markdown_table(frame: pd.DataFrame, digits: int = 3) -> str:
 
 def _cell(value: object, digits: int) -> str:
     if isinstance(value, float):
-        return "-" if value != value else f"{value:.{digits}f}"
+        return "-" if math.isnan(value) else f"{value:.{digits}f}"
     return "-" if value is None else str(value)
 
 

@@ -9,10 +9,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -20,42 +19,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark.peers import closed_form, lpips_squeeze
+from benchmark.contestants import YARDSTICK, Call
 from benchmark.photos import BUNDLED, load_photos, to_tensor
 from benchmark.progress import track
 from benchmark.real_tools import HEADLINE_TOOLS, apply_tool
 from benchmark.report import target
 from benchmark.schema import Target
-from benchmark.subject import load_subject
 
-__all__ = ["CONTESTANTS", "YARDSTICK", "build", "measure_memory", "measure_time", "pair_for_timing", "speed_targets",
-           "summarize"]  # fmt: skip
+__all__ = ["measure_memory", "measure_time", "pair_for_timing", "speed_targets", "summarize"]
 
-Call: TypeAlias = Callable[[Tensor, Tensor], object]
-
-CONTESTANTS = ("pixelperfect score", "pixelperfect maps+score", "pixelperfect compare", "lpips-squeeze", "vsi", "fsim",
-               "mdsi", "haarpsi", "psnr")  # fmt: skip
-YARDSTICK = "lpips-squeeze"
 _PROBE_SECONDS = 600
-
-
-def build(name: str, weights: str | None = None, lpips_folder: Path | None = None) -> tuple[Call, str]:
-    """Return a contestant as a call on ``(image, reference)`` and a note on it, or an empty one.
-
-    Args:
-        name: one of ``CONTESTANTS``.
-        weights: weights of Pixel Perfect, as ``load_subject`` takes them.
-        lpips_folder: weights of LPIPS; random ones, equally fast, when not given.
-    """
-    if name.startswith("pixelperfect"):
-        metric = load_subject(weights)
-        if name.endswith("compare"):
-            return metric.compare, "score and maps in one pass, inputs checked"
-        if name.endswith("maps+score"):
-            return lambda image, reference: (metric.maps(image, reference), metric(image, reference)), "two calls"
-        return metric, ""
-    peer = lpips_squeeze(lpips_folder) if name == YARDSTICK else closed_form(name)
-    return peer.function, peer.note
 
 
 def pair_for_timing(width: int, height: int) -> tuple[Tensor, Tensor]:
@@ -91,7 +64,7 @@ def measure_time(
 def measure_memory(
     name: str, width: int, height: int, *, threads: int, weights: str | None, lpips_folder: Path | None
 ) -> dict[str, float]:
-    """Return a contestant's memory from a fresh process, in MiB: ``peak`` of the process, ``extra`` for the call."""
+    """Return a contestant's memory from a fresh process, in MiB; keys as of ``memory_probe.probe``."""
     request = {
         "name": name,
         "width": width,
@@ -126,25 +99,24 @@ def summarize(
             quartiles = np.percentile(seconds[name] / seconds[YARDSTICK], [25, 50, 75])
             row |= dict(zip(("ratio_low", "ratio", "ratio_high"), (float(value) for value in quartiles), strict=True))
         if name in memory:
-            row |= {"peak_mib": memory[name]["peak"], "extra_mib": memory[name]["extra"]}
+            row |= {f"{key}_mib": value for key, value in memory[name].items()}
         rows.append(row | {"note": notes.get(name, "")})
     return pd.DataFrame(rows)
 
 
 def speed_targets(table: pd.DataFrame) -> list[Target]:
     """Return the promised ratio and memory of one comparison beside the measured ones, as far as they were measured."""
-    rows = table.set_index("metric")
-    name = "pixelperfect compare"
-    if name not in rows.index:
+    ours = table[table["metric"] == "pixelperfect compare"]
+    if ours.empty:
         return []
     targets: Sequence[tuple[str, str, float, float]] = (
         ("time of compare / LPIPS-SqueezeNet", "ratio", 1.0, 0.5),
         ("peak memory of compare, MiB", "peak_mib", 1024.0, 1024.0),
     )
     return [
-        target(label, float(rows.loc[name, column]), first, later, at_least=False)
+        target(label, float(ours[column].iloc[0]), first, later, at_least=False)
         for label, column, first, later in targets
-        if column in rows
+        if column in ours
     ]
 
 

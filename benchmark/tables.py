@@ -1,5 +1,6 @@
 """What the commands print: each function lays one command's figures out as Markdown."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -63,7 +64,7 @@ def speed_table(table: pd.DataFrame) -> str:
     shown["ms (quartiles)"] = _spread(table, "ms", 0)
     if "ratio" in table:
         shown["x LPIPS (quartiles)"] = _spread(table, "ratio", 2)
-    for column, title in (("peak_mib", "peak MiB"), ("extra_mib", "extra MiB")):
+    for column, title in (("before_mib", "MiB before"), ("peak_mib", "peak MiB"), ("extra_mib", "extra MiB")):
         if column in table:
             shown[title] = [round(float(value)) for value in table[column]]
     shown["note"] = table["note"]
@@ -95,6 +96,6 @@ def _tool_columns(table: pd.DataFrame) -> pd.DataFrame:
 def _spread(table: pd.DataFrame, column: str, digits: int) -> list[str]:
     cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
     return [
-        "" if middle != middle else f"{middle:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"
+        "" if math.isnan(middle) else f"{middle:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"
         for middle, low, high in cells
     ]

@@ -18,7 +18,7 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 class Config(BaseModel):
     """Base of all configurations: unknown keys are errors, values do not change after reading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def find_config(path: str | os.PathLike[str]) -> Path:
@@ -37,7 +37,9 @@ def find_config(path: str | os.PathLike[str]) -> Path:
         candidate = folder.joinpath(*parts)
         if candidate.is_file():
             return candidate
-    raise ConfigError("config", "a YAML file, or a shipped name such as pixelperfect/default.yaml", repr(os.fspath(path)))
+    raise ConfigError(
+        "config", "a YAML file, or a shipped name such as pixelperfect/default.yaml", repr(os.fspath(path))
+    )
 
 
 def read_settings(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Weights in and out: safetensors files whose header is the model card. No pickle, so no code, ever reaches a user."""
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -37,7 +39,11 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a whole file or nothing: temporary file beside it, flushed to disk, then renamed over it."""
+    """Write a whole file or nothing: temporary file beside it, flushed to disk, then renamed over it.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there before is still there.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -47,10 +53,31 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)  # mkstemp makes files private; weights are to be shared
-        os.replace(temporary, target)
+        Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a renaming outlast a power cut; Windows has no such thing."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _digest(state: Mapping[str, Tensor], card: Mapping[str, str]) -> str:
+    """SHA-256 over the card and over name, type, shape and bytes of every tensor, in order of their names."""
+    digest = hashlib.sha256(json.dumps(dict(card), sort_keys=True).encode())
+    for name in sorted(state):
+        tensor = state[name].contiguous()
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], card: Mapping[str, str]) -> None:
@@ -59,15 +86,21 @@ def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], card
     Args:
         path: file to write, replaced as a whole.
         state: tensors by name.
-        card: the model card: strings by name; must name the ``class`` that the weights belong to.
+        card: the model card: strings by name; must name the ``class`` that the weights belong to. An entry ``sha256``
+            over card and tensors is added, because safetensors itself does not notice changed bytes.
 
     Raises:
-        WeightsError: the card does not name a class.
+        WeightsError: the card does not name a class, or a tensor holds NaN or infinity.
     """
     if not card.get("class"):
         raise WeightsError("card", "an entry 'class' naming the network", f"entries {sorted(card)}")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_atomically(path, save(tensors, metadata={"format": FORMAT, **card}))
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise WeightsError("state", "finite weights", f"NaN or infinity in {name}", "They are not worth keeping.")
+    entries = {**card, "format": FORMAT}
+    entries.pop("sha256", None)
+    write_atomically(path, save(tensors, metadata={**entries, "sha256": _digest(tensors, entries)}))
 
 
 def load_weights(path: str | os.PathLike[str], expected_class: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -95,6 +128,9 @@ def load_weights(path: str | os.PathLike[str], expected_class: str) -> tuple[dic
     if card.get("format") != FORMAT:
         got = f"format {card.get('format')!r} in {os.fspath(path)!r}"
         raise WeightsError("weights", f"a file of format {FORMAT!r} written by this package", got)
+    if card.pop("sha256", None) != _digest(state, card):
+        got = f"{os.fspath(path)!r}, whose content does not fit its checksum"
+        raise WeightsError("weights", "an intact safetensors file", got, "Fetch or train it again.")
     if card.get("class") != expected_class:
         raise WeightsError("weights", f"weights of {expected_class}", f"weights of {card.get('class')!r}")
     return state, card

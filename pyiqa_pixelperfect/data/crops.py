@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as V  # noqa: N812 - the usual short name of the functional module
+from torchvision.transforms.v2 import functional as V
 
 from pyiqa_pixelperfect.distortions.counter import planned_seeds, planned_uniform
 from pyiqa_pixelperfect.errors import DataError
@@ -26,28 +26,36 @@ class CropDataset(Dataset[tuple[int, Tensor]]):
     Args:
         photos: paths of clean photos.
         crop: side of the crops in px.
-        smallest_scale: crops show up to ``1 / smallest_scale`` times their size of the photo, reduced.
+        smallest_scale: crops show up to ``1 / smallest_scale`` times their size of the photo, reduced. A photo that is
+            smaller than the crop is enlarged to fill it.
         seed: seed of order, places, scales and flips.
+        cache_bytes: how much memory decoded photos may take; the rest is decoded again every time.
 
     Raises:
         DataError: no photos.
     """
 
-    def __init__(self, photos: list[Path], crop: int, smallest_scale: float, seed: int) -> None:
+    def __init__(
+        self, photos: list[Path], crop: int, smallest_scale: float, seed: int, *, cache_bytes: int = 4 << 30
+    ) -> None:
         if not photos:
             raise DataError("photos", "at least one photo", "none")
         self.photos, self.crop, self.smallest_scale, self.seed = photos, crop, smallest_scale, seed
         self._decoded: dict[int, Tensor] = {}
+        self._room = cache_bytes
 
     def __len__(self) -> int:
         return 1 << 62  # a stream: the sampler decides how much of it is read
 
     def _photo(self, number: int) -> Tensor:
         """Decode once, keep as 8 bit: decoding costs more than everything else that is done with a crop."""
-        if number not in self._decoded:
-            photo = read_image(self.photos[number])[0]
-            self._decoded[number] = (photo * 255.0).round().to(torch.uint8)
-        return self._decoded[number]
+        if number in self._decoded:
+            return self._decoded[number]
+        photo = (read_image(self.photos[number])[0] * 255.0).round().to(torch.uint8)
+        if photo.nbytes <= self._room:
+            self._decoded[number] = photo
+            self._room -= photo.nbytes
+        return photo
 
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
         """Return ``index`` and its crop, (3, crop, crop) uint8."""
@@ -91,6 +99,10 @@ class StepSampler(Sampler[list[int]]):
 def crop_loader(dataset: CropDataset, sampler: StepSampler, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate over steps: (numbers (P,) int64, crops (P, 3, crop, crop) uint8)."""
     loader: DataLoader[tuple[int, Tensor]] = DataLoader(
-        dataset, batch_sampler=sampler, num_workers=workers, persistent_workers=False, pin_memory=torch.cuda.is_available()
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # or it would draw a number from the caller's global one
     )
     return iter(loader)

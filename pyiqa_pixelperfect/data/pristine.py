@@ -8,7 +8,7 @@ from pyiqa_pixelperfect.errors import DataError
 
 __all__ = ["PHOTO_SUFFIXES", "is_validation", "list_photos", "photos_digest", "split_photos"]
 
-PHOTO_SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+PHOTO_SUFFIXES = frozenset({".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 def list_photos(source: Path) -> list[Path]:
@@ -28,22 +28,32 @@ def list_photos(source: Path) -> list[Path]:
         manifest = source / "manifest.csv"
         if manifest.is_file():
             return _read_manifest(manifest)
-        photos = sorted(path for path in source.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+        photos = sorted(path for path in source.iterdir() if _is_photo(path))
         if not photos:
-            raise DataError("photos", f"a folder with pictures ({', '.join(sorted(PHOTO_SUFFIXES))})", f"none in {source}")
+            raise DataError(
+                "photos", f"a folder with pictures ({', '.join(sorted(PHOTO_SUFFIXES))})", f"none in {source}"
+            )
         return photos
     if source.is_file():
         return _read_manifest(source)
     raise DataError("photos", "a folder of photos or a CSV manifest", f"{str(source)!r}, which does not exist")
 
 
+def _is_photo(path: Path) -> bool:
+    # Names that begin with a dot are file systems' own notes (macOS leaves ._photo.jpg), not pictures.
+    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 def _read_manifest(manifest: Path) -> list[Path]:
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        column = next((name for name in ("file", "image") if name in (rows.fieldnames or ())), None)
-        if column is None:
-            raise DataError("photos", "a manifest with a column 'file' or 'image'", f"columns {rows.fieldnames}")
-        photos = [manifest.parent / row[column] for row in rows]
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first column
+            rows = csv.DictReader(file)
+            column = next((name for name in ("file", "image") if name in (rows.fieldnames or ())), None)
+            if column is None:
+                raise DataError("photos", "a manifest with a column 'file' or 'image'", f"columns {rows.fieldnames}")
+            photos = [manifest.parent / (row[column] or "") for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError("photos", "a folder of photos or a CSV manifest", f"{str(manifest)!r} ({error})") from error
     missing = [photo for photo in photos if not photo.is_file()]
     if missing or not photos:
         got = f"{len(missing)} of {len(photos)} missing" + (f", first {missing[0]}" if missing else "")

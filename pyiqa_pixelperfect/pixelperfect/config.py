@@ -6,13 +6,16 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pyiqa_pixelperfect.config import Config
+from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES
 from pyiqa_pixelperfect.distortions.plan import PlanSettings
+from pyiqa_pixelperfect.families import FAMILIES
 
 __all__ = ["DataConfig", "EngineConfig", "MapStageConfig", "NetworkConfig", "PixelPerfectConfig", "ScoreStageConfig"]
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
+_SHAPES = Field(min_length=len(FIELD_SHAPES), max_length=len(FIELD_SHAPES))
 
 
 class DataConfig(Config):
@@ -28,15 +31,27 @@ class DataConfig(Config):
 class EngineConfig(Config):
     """What the distortion engine draws; see ``PlanSettings`` for the meaning of each."""
 
-    counts: tuple[Share, ...] = PlanSettings.counts
+    counts: Annotated[tuple[Share, ...], Field(min_length=1, max_length=len(FAMILIES))] = PlanSettings.counts
     untouched: Share = PlanSettings.untouched
     amounts: tuple[Share, Share] = PlanSettings.amounts
-    shapes: tuple[Share, ...] = PlanSettings.shapes
+    shapes: Annotated[tuple[Share, ...], _SHAPES] = PlanSettings.shapes
     scale: tuple[Rate, Rate] = PlanSettings.scale
     coverage: tuple[Rate, Rate] = PlanSettings.coverage
     softness: tuple[Rate, Rate] = PlanSettings.softness
     variation: Share = PlanSettings.variation
     pipeline: Share = PlanSettings.pipeline
+
+    @model_validator(mode="after")
+    def _drawable(self) -> "EngineConfig":
+        if not sum(self.counts):
+            raise ValueError("counts must not all be 0")
+        if not sum(chance for shape, chance in zip(FIELD_SHAPES, self.shapes, strict=True) if shape != "global"):
+            raise ValueError("shapes needs a chance for at least one local shape: some distortions are local only")
+        for name in ("amounts", "scale", "coverage", "softness"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be [smallest, largest]")
+        return self
 
     def settings(self) -> PlanSettings:
         """The same as the engine's own type."""
@@ -106,4 +121,4 @@ class PixelPerfectConfig(Config):
     checkpoint_every: Positive = 200
     preview_every: Annotated[int, Field(ge=0)] = 500  # 0 = never
     validate_every: Annotated[int, Field(ge=0)] = 500  # 0 = only at the end
-    validation_crops: Positive = 128
+    validation_crops: Annotated[int, Field(ge=2, multiple_of=2)] = 128  # even: ranked sets come in pairs

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import ImageError, WeightsError
 from pyiqa_pixelperfect.families import FAMILIES
-from pyiqa_pixelperfect.images import ImageInput, as_image, check_image, check_pair
+from pyiqa_pixelperfect.images import ImageInput, as_image, check_pair
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
 from pyiqa_pixelperfect.pixelperfect.networks import (
     DENSITY_STRIDE,
@@ -134,7 +135,7 @@ class PixelPerfect(nn.Module):
     def density(self, image: Tensor, reference: Tensor) -> Tensor:
         """Signed error density at full resolution, (B, 1, H, W): where the image is better (> 0) or worse (< 0).
 
-        Its mean over cells is the score. Arguments and errors as ``forward``.
+        Its mean is the score (exactly so if the sides are multiples of 8). Arguments and errors as ``forward``.
         """
         image, reference = check_pair(image, reference, check_range=False)
         score = self.score_network
@@ -153,7 +154,7 @@ class PixelPerfect(nn.Module):
             ImageError: as ``forward``, or values outside [0, 1].
             ImageReadError: a path that is no readable picture.
         """
-        first, second = check_pair(self._place(as_image(image, "image")), self._place(as_image(reference, "reference")))
+        first, second = check_pair(self._read(image, "image"), self._read(reference, "reference"))
         fused = self._fuse(first, second)
         score = self.score_network(fused, first.shape)
         return Comparison(score=score, maps=self._maps(fused, first.shape), families=self.families)
@@ -171,12 +172,17 @@ class PixelPerfect(nn.Module):
         Raises:
             ImageError: no candidates, or as ``compare``.
         """
+        if isinstance(candidates, str | os.PathLike | Image.Image):
+            got = f"a single {type(candidates).__name__}"
+            raise ImageError("candidates", "a sequence of pictures", got, "Put it into a list.")
         if not len(candidates):
             raise ImageError("candidates", "at least one picture", "none")
-        last = self._place(as_image(reference, "reference"))
-        images = [self._place(as_image(c, f"candidates[{i}]")) for i, c in enumerate(candidates)]
+        last = self._read(reference, "reference")
+        if len(last) != 1:
+            raise ImageError("reference", "one picture", f"a batch of {len(last)}", "Rank them one by one.")
+        images = [self._read(candidate, f"candidates[{i}]") for i, candidate in enumerate(candidates)]
         for index, image in enumerate(images):
-            if image.shape != last.shape or len(image) != 1:
+            if image.shape != last.shape:
                 expected = f"one picture of the size of the reference, {tuple(last.shape)}"
                 raise ImageError(f"candidates[{index}]", expected, str(tuple(image.shape)))
         pyramids = [self.map_network.encode(image) for image in [*images, last]]
@@ -194,8 +200,8 @@ class PixelPerfect(nn.Module):
         score: Tensor = self.score_network(self.map_network.fuse(image, reference), like.shape)
         return score[0]
 
-    def _place(self, image: Tensor) -> Tensor:
-        return check_image(image, "image").to(self.map_network.head.weight.device)
+    def _read(self, picture: ImageInput, argument: str) -> Tensor:
+        return as_image(picture, argument).to(self.map_network.head.weight.device)
 
     def _fuse(self, image: Tensor, reference: Tensor) -> FusedFeatures:
         both = torch.cat((image, reference)).contiguous(memory_format=torch.channels_last)

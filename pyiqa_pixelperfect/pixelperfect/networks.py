@@ -14,6 +14,7 @@ Deviations from the paper, and why:
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -85,8 +86,7 @@ class Encoder(nn.Module):
         self.register_buffer("opponent", torch.tensor(OPPONENT).reshape(3, 3, 1, 1), persistent=False)
         self.stem = ConvBlock(12, widths[0])
         self.stages = nn.ModuleList(
-            nn.Sequential(ConvBlock(narrow, wide, stride=2), ResidualBlock(wide))
-            for narrow, wide in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(ConvBlock(narrow, wide, stride=2), ResidualBlock(wide)) for narrow, wide in pairwise(widths)
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -145,9 +145,7 @@ class FusionDecoder(nn.Module):
         super().__init__()
         self.widths = tuple(widths)
         self.fusions = nn.ModuleList(PairFusion(c, w) for c, w in zip(in_channels, widths, strict=True))
-        self.lateral = nn.ModuleList(
-            ConvBlock(deep, shallow, kernel_size=1) for shallow, deep in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.lateral = nn.ModuleList(ConvBlock(deep, shallow, kernel_size=1) for shallow, deep in pairwise(widths))
         self.refine = nn.ModuleList(ConvBlock(w, w) for w in widths[:-1])
 
     def forward(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> FusedFeatures:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from pyiqa_pixelperfect.distortions.counter import planned_uniform
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine, Draw
-from pyiqa_pixelperfect.distortions.plan import Plan
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, ScoreStageConfig
 from pyiqa_pixelperfect.pixelperfect.losses import hinge_loss, info_nce, map_loss, map_target
 from pyiqa_pixelperfect.pixelperfect.networks import (
@@ -70,7 +69,9 @@ class MapBatch:
         return image, reference, target
 
 
-def map_batch(engine: DistortionEngine, clean: Tensor, numbers: NDArray[np.int64], versions: int, seed: int) -> MapBatch:
+def map_batch(
+    engine: DistortionEngine, clean: Tensor, numbers: NDArray[np.int64], versions: int, seed: int
+) -> MapBatch:
     """Distort each photo ``versions`` times; version v of sample n is the plan of ``(seed, epoch=v, index=n)``."""
     draws = [engine.apply(clean, engine.plan(numbers, seed=seed, epoch=version)) for version in range(versions)]
     images = torch.cat([clean, *(eight_bit(draw.image) for draw in draws)])

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.plots.style import (
     FAINT,
     INK,
@@ -66,11 +67,14 @@ def comparison_figure(
         names: what to call the two pictures.
 
     Raises:
-        ValueError: ``families`` holds a name that the comparison lacks.
+        ConfigError: ``families`` holds a name that the comparison lacks.
     """
     summary = comparison.summary(index)
     if families is None:
         families = [row.family for row in summary.visible][:MAXIMUM_MAPS]
+    for family in families:
+        if family not in comparison.families:
+            raise ConfigError("families", f"some of {', '.join(comparison.families)}", repr(family))
     picture, other = image[min(index, len(image) - 1)], reference[min(index, len(reference) - 1)]
     layout = _Layout.of(picture.shape[-1] / picture.shape[-2], len(families))
     reasons = wrapped(_reasons(summary), layout.block + GAP + BARS, 10.5)

@@ -1,6 +1,7 @@
 """Contact sheets: the gallery of distortions, one distortion with its truth, and a trainer's preview."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -14,28 +15,29 @@ __all__ = ["gallery_figure", "preview_figure", "truth_figure"]
 MARGIN, GAP = 0.3, 0.08
 
 
-def gallery_figure(rows: Mapping[str, Sequence[Tensor]], columns: Sequence[str], title: str = "") -> Figure:
-    """Draw pictures in a table, such as families by amounts.
+def gallery_figure(rows: Mapping[str, Sequence[tuple[str, Tensor]]], title: str = "") -> Figure:
+    """Draw pictures in labeled rows, such as families at rising amounts.
 
     Args:
-        rows: per row its label and one picture, ``(3, H, W)`` in ``[0, 1]``, per column.
-        columns: labels of the columns.
+        rows: per row its label, and for each of its pictures a short caption and the picture, ``(3, H, W)`` in
+            ``[0, 1]``; all pictures have one size.
         title: heading of the sheet.
     """
-    first = next(iter(rows.values()))[0]
-    cell = fitted(first.shape[-1] / first.shape[-2], 2.0, 1.7)
-    labels, head = 1.35, MARGIN + (0.4 if title else 0.0) + 0.24
-    width = MARGIN + labels + len(columns) * (cell[0] + GAP) - GAP + MARGIN
-    sheet = Sheet(width, head + len(rows) * (cell[1] + GAP) - GAP + MARGIN)
+    columns = max(len(row) for row in rows.values())
+    first = next(iter(rows.values()))[0][1]
+    cell = fitted(first.shape[-1] / first.shape[-2], 2.1, 1.6)
+    labels, head = 1.3, MARGIN + 0.4
+    sheet = Sheet(
+        2 * MARGIN + labels + columns * (cell[0] + GAP) - GAP, head + len(rows) * (cell[1] + GAP) - GAP + MARGIN
+    )
     sheet.text(MARGIN, MARGIN - 0.06, title, 14, fontweight="bold")
-    for column, words in enumerate(columns):
-        center = MARGIN + labels + column * (cell[0] + GAP) + cell[0] / 2
-        sheet.text(center, head - 0.06, words, 9, ha="center", va="bottom", color=MUTED)
     for row, (name, pictures) in enumerate(rows.items()):
         top = head + row * (cell[1] + GAP)
         sheet.text(MARGIN + labels - 0.12, top + cell[1] / 2, name, 9.5, ha="right", va="center", fontweight="bold")
-        for column, picture in enumerate(pictures):
-            sheet.picture(drawable(picture, 500), MARGIN + labels + column * (cell[0] + GAP), top, *cell)
+        for column, (caption, picture) in enumerate(pictures):
+            axes = sheet.picture(drawable(picture, 500), MARGIN + labels + column * (cell[0] + GAP), top, *cell)
+            box: dict[str, Any] = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 2.0}
+            axes.text(0.02, 0.97, caption, transform=axes.transAxes, va="top", fontsize=7.5, color="white", bbox=box)
     return sheet.figure
 
 

@@ -26,7 +26,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
     torch.save(state, buffer)
     path = folder / f"checkpoint-{step:08d}.pt"
     write_atomically(path, buffer.getvalue())
-    for old in _checkpoints(folder)[keep:]:
+    half_written = folder.glob(".checkpoint-*.pt.*")  # by a run that was killed
+    for old in [*_checkpoints(folder)[keep:], *half_written]:
         old.unlink(missing_ok=True)
     return path
 

@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pyiqa_pixelperfect.errors import ConfigError
+
 __all__ = ["Processes", "gather_with_gradient", "join_processes"]
 
 
@@ -37,6 +39,7 @@ class Processes:
     def mean(self, values: Tensor) -> Tensor:
         """Mean of a tensor over all processes."""
         if self.world > 1:
+            values = values.clone()
             dist.all_reduce(values)
             values /= self.world
         return values
@@ -47,6 +50,9 @@ def join_processes(device: str) -> Processes:
 
     Args:
         device: ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        ConfigError: no such device.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
@@ -54,11 +60,22 @@ def join_processes(device: str) -> Processes:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    _check_device(device)
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     return Processes(rank, world, torch.device(device))
+
+
+def _check_device(device: str) -> None:
+    expected = "auto, cpu, cuda or cuda:N"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ConfigError("device", expected, repr(device)) from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device", expected, f"{device!r}, but torch finds no CUDA device", "Use device=cpu.")
 
 
 def gather_with_gradient(values: Tensor) -> Tensor:

@@ -1,10 +1,15 @@
 """Stops a run before it saves numbers that are no numbers."""
 
 import math
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from pyiqa_pixelperfect.errors import TrainingDivergedError
 
-__all__ = ["FiniteGuard"]
+__all__ = ["FiniteGuard", "check_finite"]
+
+_FIX = "Lower learning_rate, or resume from the last checkpoint with another seed in a new folder."
 
 
 class FiniteGuard:
@@ -30,6 +35,26 @@ class FiniteGuard:
         self.skipped += 1
         if self.in_a_row >= self.patience:
             got = f"loss {loss} and gradient norm {gradient_norm} at step {step}, {self.in_a_row} such steps in a row"
-            fix = "Lower learning_rate, or resume from the last checkpoint with another seed."
-            raise TrainingDivergedError("training", "finite losses and gradients", got, fix)
+            raise TrainingDivergedError("training", "finite losses and gradients", got, _FIX)
         return False
+
+    def state_dict(self) -> dict[str, int]:
+        """What a checkpoint keeps of the counts."""
+        return {"in_a_row": self.in_a_row, "skipped": self.skipped}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Take counts from a checkpoint; those it does not have stay."""
+        self.in_a_row, self.skipped = state.get("in_a_row", self.in_a_row), state.get("skipped", self.skipped)
+
+
+def check_finite(step: int, tensors: Mapping[str, Tensor]) -> None:
+    """Check weights before they are saved: a finite loss can still have pushed them over the edge.
+
+    Raises:
+        TrainingDivergedError: naming the first tensor with NaN or infinity.
+    """
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            bad = int((~tensor.isfinite()).sum())
+            got = f"{bad} of {tensor.numel()} values of {name} NaN or infinite at step {step}"
+            raise TrainingDivergedError("training", "finite weights", got, _FIX)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from pathlib import Path
 from types import TracebackType
@@ -9,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pyiqa_pixelperfect.weights import write_atomically
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Logbook"]
+__all__ = ["FINAL", "Logbook"]
+
+#: Name of the stage under which the figures of a finished run are logged.
+FINAL = "final"
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +39,7 @@ class Logbook:
             return
         folder.mkdir(parents=True, exist_ok=True)
         _truncate(self._path, step)
-        self._board = _tensorboard(folder)
+        self._board = _tensorboard(folder, step)
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._progress = Progress(TextColumn("{task.description}"), *columns, refresh_per_second=2)
 
@@ -63,10 +69,10 @@ class Logbook:
             self._progress.update(self._task, advance=1, description=text)
 
     def write(self, step: int, stage: str, **numbers: float) -> None:
-        """Log numbers of a step."""
+        """Log numbers of a step; those that are not finite are written as null, since JSON has no word for them."""
         if not self.active:
             return
-        rounded = {name: float(f"{value:.6g}") for name, value in numbers.items()}
+        rounded = {name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in numbers.items()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "stage": stage, **rounded}) + "\n")
         if self._board is not None:
@@ -88,21 +94,23 @@ def _truncate(path: Path, step: int) -> None:
     """Drop lines of steps that will be done again, so that a resumed log reads like an uninterrupted one."""
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
     kept = []
-    for line in lines:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            if json.loads(line)["step"] <= step:
+            entry = json.loads(line)
+            # A finished run that is started again writes its final figures again.
+            if entry["step"] <= step and entry["stage"] != FINAL:
                 kept.append(line)
-        except (json.JSONDecodeError, KeyError):  # the last line of a killed run may be cut off
+        except (json.JSONDecodeError, KeyError, TypeError):  # the last line of a killed run may be cut off
             continue
-    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
 
 
-def _tensorboard(folder: Path) -> Any:  # noqa: ANN401 - SummaryWriter is untyped
+def _tensorboard(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         _log.info("tensorboard is not installed: logging to log.jsonl only")
         return None
-    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+    # Steps after `step` will be done again: TensorBoard hides what it has of them.
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]

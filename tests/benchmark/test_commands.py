@@ -109,9 +109,7 @@ def test_speed_refuses_nonsense(run, arguments):
 def test_memory_of_the_real_network():
     from benchmark.speed import measure_memory
 
-    measured = measure_memory(
-        "pixelperfect compare", 96, 64, threads=1, weights="untrained", lpips_folder=None
-    )
+    measured = measure_memory("pixelperfect compare", 96, 64, threads=1, weights="untrained", lpips_folder=None)
     assert 0.0 <= measured["extra"] < measured["peak"]
 
 

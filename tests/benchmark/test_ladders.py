@@ -65,7 +65,7 @@ def test_ladders_start_at_the_clean_photo(small, made):
 
     clean = to_tensor(small[0].pixels)[0]
     assert all(torch.equal(ladder.steps[0], clean) for ladder in made)
-    assert all(0.0 <= float(ladder.steps.min()) and float(ladder.steps.max()) <= 1.0 for ladder in made)
+    assert all(float(ladder.steps.min()) >= 0.0 and float(ladder.steps.max()) <= 1.0 for ladder in made)
 
 
 def test_steps_that_change_nothing_have_no_order(small):

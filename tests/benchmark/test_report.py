@@ -67,7 +67,7 @@ def test_failed_write_leaves_the_old_record(record, tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(report.os, "replace", broken)
+    monkeypatch.setattr(report.Path, "replace", broken)
     with pytest.raises(OSError, match="disk full"):
         report.write_record(record, path)
     assert path.read_bytes() == before

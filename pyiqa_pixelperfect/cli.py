@@ -1,0 +1,136 @@
+"""The command line ``pixelperfect``: parse, then call one function.
+
+Errors that this package raises on purpose are one red line on standard error and exit code 2; anything else is a bug
+and shows its traceback. Nothing here imports torch, so that ``--help`` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pyiqa_pixelperfect import __version__
+from pyiqa_pixelperfect.errors import PixelPerfectError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="pixelperfect",
+    help="Compare versions of a picture: which looks better, what differs, where, how strongly, in which direction.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the bundled ones (.safetensors).")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines and nothing else.")]
+Out = Annotated[
+    list[Path] | None,
+    typer.Option("--out", "-o", help="Write a picture (.png, .pdf, .svg, .jpg) or a page (.html); may be repeated."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+
+
+@app.command()
+def compare(
+    image: Annotated[Path, typer.Argument(help="The picture to judge.")],
+    reference: Annotated[Path, typer.Argument(help="What it is compared with.")],
+    out: Out = None,
+    json: Json = False,
+    weights: Weights = None,
+    device: Device = "auto",
+) -> None:
+    """Compare IMAGE with REFERENCE: score, verdict in words, and where what differs."""
+    from pyiqa_pixelperfect.commands import compare as command
+
+    command.compare(image, reference, out or [], json, weights, device)
+
+
+@app.command()
+def rank(
+    reference: Annotated[Path, typer.Argument(help="What all are compared with.")],
+    images: Annotated[list[Path], typer.Argument(help="Versions of it to rank.")],
+    out: Out = None,
+    json: Json = False,
+    weights: Weights = None,
+    device: Device = "auto",
+) -> None:
+    """Rank IMAGES, versions of the picture REFERENCE, best first."""
+    from pyiqa_pixelperfect.commands import rank as command
+
+    command.rank(reference, images, out or [], json, weights, device)
+
+
+@app.command()
+def distort(
+    image: Annotated[Path, typer.Argument(help="A clean picture.")],
+    family: Annotated[str | None, typer.Option(help="Distortion family, such as blur.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Kind within the family, such as lens_blur.")] = None,
+    amount: Annotated[float, typer.Option(help="0 to 1; -1 to 1 for families with a direction.")] = 0.5,
+    field: Annotated[str, typer.Option(help="global: everywhere; perlin: in smooth islands.")] = "global",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write.")] = None,
+) -> None:
+    """Show the training distortions: a gallery of all families, or one with its exact truth map."""
+    from pyiqa_pixelperfect.commands import distort as command
+
+    command.distort(image, command.DistortOptions(family, kind, amount, field, seed), out)
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A YAML file, or a shipped one such as pixelperfect/default.yaml.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change, such as maps.steps=100."),
+    ] = None,
+) -> None:
+    """Train a system; start it with torchrun for several processes. Interrupted runs resume."""
+    import logging
+
+    from pyiqa_pixelperfect.systems import load_config
+    from pyiqa_pixelperfect.systems import train as train_system
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    typer.echo(train_system(load_config(config, settings or [])))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check the installation: versions, registration in pyiqa, weights, devices. Exit code 1 if something is wrong."""
+    from pyiqa_pixelperfect.commands import doctor as command
+
+    raise typer.Exit(command.doctor(json))
+
+
+def main() -> None:
+    """Run the command line and turn deliberate errors into one line."""
+    try:
+        app()
+    except PixelPerfectError as error:
+        from rich.console import Console
+        from rich.text import Text
+
+        # soft_wrap: one line stays one line, for the programs that read it.
+        Console(stderr=True).print(Text(f"error: {error}", style="red"), soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""``pixelperfect rank``: several versions of one picture, best first."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from pyiqa_pixelperfect.commands.compare import footer
+from pyiqa_pixelperfect.commands.terminal import (
+    PAGE_FORMATS,
+    check_outputs,
+    labels,
+    load_network,
+    print_json,
+    print_outcome,
+    signed_text,
+    working,
+)
+from pyiqa_pixelperfect.images import as_image
+from pyiqa_pixelperfect.pixelperfect.comparison import Ranking
+from pyiqa_pixelperfect.plots import ranking_figure, save_figure
+from pyiqa_pixelperfect.report import ranking_page, save_page
+from pyiqa_pixelperfect.summary import Summary
+
+__all__ = ["rank"]
+
+
+def rank(
+    reference: Path, images: Sequence[Path], outputs: Sequence[Path], as_json: bool, weights: Path | None, device: str
+) -> None:
+    """Rank files and print, draw or write the result.
+
+    Args:
+        reference: picture file that all are compared with.
+        images: picture files to rank.
+        outputs: figures and pages to write; the extension decides.
+        as_json: print one JSON document instead of words.
+        weights: safetensors file; None for the bundled weights.
+        device: ``"auto"`` or a torch device.
+
+    Raises:
+        PixelPerfectError: anything wrong with files, weights or options.
+    """
+    check_outputs(outputs)
+    with working(f"Comparing {len(images)} pictures"):
+        base = as_image(reference, str(reference))
+        candidates = [as_image(path, str(path)) for path in images]
+        network = load_network(weights, device)
+        ranking = network.rank(candidates, base)
+        summaries = [network.compare(candidate, base).summary() for candidate in candidates]
+    names = labels(images)
+    with working("Drawing"):
+        for path in outputs:
+            if path.suffix.lower() in PAGE_FORMATS:
+                page = ranking_page(
+                    base,
+                    candidates,
+                    ranking,
+                    summaries,
+                    names=names,
+                    reference_name=reference.name,
+                    footer=footer(weights),
+                )
+                save_page(page, path)
+            else:
+                save_figure(ranking_figure(base, candidates, ranking, names), path)
+    if as_json:
+        result = ranking.to_dict([str(path) for path in images])
+        for row in result["ranking"]:
+            row["verdict"] = summaries[row["position"]].verdict
+        print_json({"reference": str(reference), **result, "outputs": list(map(str, outputs))})
+    else:
+        notes = [f"wrote {path}" for path in outputs]
+        print_outcome(ranking.table(names), "", _table(ranking, names, summaries), notes)
+
+
+def _table(ranking: Ranking, names: Sequence[str], summaries: Sequence[Summary]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("rank", justify="right")
+    table.add_column("picture")
+    table.add_column("score", justify="right")
+    table.add_column("beats", justify="right")
+    table.add_column("against the reference")
+    for row in ranking.to_dict(names)["ranking"]:
+        verdict = escape(summaries[row["position"]].verdict)
+        table.add_row(str(row["rank"]), escape(row["name"]), signed_text(row["score"]), str(row["wins"]), verdict)
+    return table

@@ -1,0 +1,115 @@
+"""What a run reports about itself: figures and preview pictures on held-out photos, the same in every run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.errors import MissingDependencyError
+from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
+from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.stages import (
+    MapBatch,
+    ScoreStage,
+    map_batch,
+    map_figures,
+    mean_figures,
+    ranked_sets,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["HeldOut", "require_previews"]
+
+_SEED = 20_260_502  # of held-out crops and their distortions: the same in every run, so runs compare
+_BATCH = 32  # crops
+
+
+def require_previews() -> None:
+    """Make sure that previews can be drawn, before a run has spent hours to find out.
+
+    Raises:
+        MissingDependencyError: matplotlib is not there.
+    """
+    try:
+        import pyiqa_pixelperfect.plots  # noqa: F401
+    except ImportError as error:
+        fix = "Install it (pip install matplotlib), or train with preview_every=0."
+        raise MissingDependencyError("preview_every", "matplotlib, to draw previews", str(error), fix) from error
+
+
+@contextmanager
+def _evaluation(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, then the mode from before."""
+    mode = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(mode)
+
+
+class HeldOut:
+    """Crops of the photos that are not trained on, cut and distorted alike in every run.
+
+    Args:
+        config: the run.
+        photos: held-out photos.
+        engine: distorts them.
+        device: where networks compute.
+    """
+
+    def __init__(
+        self, config: PixelPerfectConfig, photos: list[Path], engine: DistortionEngine, device: torch.device
+    ) -> None:
+        self.config, self.photos, self.engine, self.device = config, photos, engine, device
+
+    @cached_property
+    def _crops(self) -> list[tuple[Tensor, Tensor]]:
+        """Sample numbers (P,) and crops (P, 3, crop, crop) uint8, batch by batch; cut once."""
+        data, count = self.config.data, self.config.validation_crops
+        dataset = CropDataset(self.photos, data.crop, data.smallest_scale, _SEED)
+        return list(crop_loader(dataset, StepSampler(0, max(1, count // _BATCH), min(_BATCH, count)), 0))
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for numbers, crops in self._crops:
+            yield numbers, crops.to(self.device).float() / 255.0
+
+    def _distorted(self, numbers: Tensor, clean: Tensor) -> MapBatch:
+        return map_batch(self.engine, clean, numbers.numpy(), 1, _SEED)
+
+    @torch.no_grad()
+    def map_figures(self, maps: DistortionMapNet) -> dict[str, float]:
+        """Figures of ``stages.map_figures``."""
+        with _evaluation(maps):
+            return mean_figures([map_figures(maps, self._distorted(*batch)) for batch in self._batches()])
+
+    @torch.no_grad()
+    def ordered(self, stage: ScoreStage) -> float:
+        """Share of ordered pairs of ranked sets that the score puts in order."""
+        shares = []
+        with _evaluation(stage):
+            for numbers, clean in self._batches():
+                sets = ranked_sets(self.engine, clean, numbers.numpy(), self.config.score.rungs, _SEED)
+                shares.append(stage(sets)["ordered"].item())
+        return sum(shares) / len(shares)
+
+    @torch.no_grad()
+    def preview(self, maps: DistortionMapNet, title: str) -> "Figure":
+        """Maps of a few pairs beside the truth."""
+        from pyiqa_pixelperfect.plots import preview_figure
+
+        numbers, clean = next(self._batches())
+        batch = self._distorted(numbers[:6], clean[:6])
+        image, reference, target = batch.pairs()
+        images, references = batch.images[image], batch.images[reference]
+        with _evaluation(maps):
+            prediction = maps(images, references)
+        return preview_figure(images.cpu(), references.cpu(), target.cpu(), prediction.cpu(), title=title)
