@@ -17,8 +17,8 @@ import torch
 
 from benchmark.schema import SCHEMA_VERSION, Device, Record, Target, finite
 
-__all__ = ["RESULTS", "default_output", "make_record", "markdown_table", "read_record", "rows_of", "target", "targets_table",
-           "write_record"]  # fmt: skip
+__all__ = ["RESULTS", "default_output", "make_record", "markdown_table", "read_record", "rows_of", "target",
+           "targets_table", "write_record"]  # fmt: skip
 
 RESULTS = Path(__file__).parent / "results"
 

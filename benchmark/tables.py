@@ -45,9 +45,10 @@ def localization_tables(
 
 def ladder_tables(families: pd.DataFrame, ladders: pd.DataFrame) -> str:
     """Shares of steps in order per family, then per kind, direction, field and tool."""
-    return "\n\n".join(
-        ["## Families", markdown_table(families), "## Kinds and tools", markdown_table(ladders)],
-    )
+    shown = ladders.copy()
+    for column in ("weakest score", "strongest score"):
+        shown[column] = [f"{value:.3g}" for value in shown[column]]  # their unit is the network's own
+    return "\n\n".join(["## Families", markdown_table(families), "## Kinds and tools", markdown_table(shown)])
 
 
 def antisymmetry_tables(worst: pd.DataFrame) -> str:

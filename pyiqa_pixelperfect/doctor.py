@@ -152,7 +152,7 @@ def _look_at_weights(found: Diagnosis) -> None:
     blurred = torch.nn.functional.avg_pool2d(picture, 7, 1, 3, count_include_pad=False)
     with torch.no_grad():
         itself, worse = network(picture, picture).item(), network(blurred, picture).item()
-    found.check["score of equals"] = f"{itself:.4f}"
+    found.check["score of equals"] = f"{itself + 0.0:.4f}"  # which turns a negative zero into a plain one
     found.check["score of blurred"] = f"{worse:+.4f}"
     if itself != 0 or not worse < 0:
         found.problems.append("The network gives wrong answers on a test picture: reinstall pyiqa-pixelperfect.")

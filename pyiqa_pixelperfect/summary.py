@@ -119,7 +119,7 @@ class Summary:
 
     def __str__(self) -> str:
         """Return the verdict and an aligned table of the visible families."""
-        lines = [f"score {self.score:+.3f}", self.verdict]
+        lines = [f"score {round(self.score, 3) + 0.0:+.3f}", self.verdict]  # no "-0.000"
         if self.visible:
             lines += ["", f"{'family':<15}{'amount':>8}{'strength':>10}{'peak':>8}{'affected':>10}  where"]
         for row in self.visible:

@@ -33,9 +33,9 @@ SYSTEMS: Mapping[str, Callable[[], System]] = {"pixelperfect": _pixelperfect}
 
 
 def _system(name: object) -> System:
-    if name not in SYSTEMS:
+    if not isinstance(name, str) or name not in SYSTEMS:
         raise ConfigError("system", f"one of {', '.join(SYSTEMS)}", repr(name))
-    return SYSTEMS[str(name)]()
+    return SYSTEMS[name]()
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:

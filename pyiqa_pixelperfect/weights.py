@@ -76,7 +76,7 @@ def _digest(state: Mapping[str, Tensor], card: Mapping[str, str]) -> str:
     for name in sorted(state):
         tensor = state[name].contiguous()
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -121,9 +121,7 @@ def test_any_pair_of_a_batch_can_be_drawn() -> None:
     assert "more banding (0.80, everywhere)" in texts
 
 
-@pytest.mark.parametrize(
-    ("count", "height", "width"), [(1, 60, 90), (2, 90, 60), (5, 60, 90), (9, 40, 160), (20, 64, 64)]
-)
+@pytest.mark.parametrize(("count", "height", "width"), [(1, 60, 90), (2, 90, 60), (5, 40, 160), (17, 64, 64)])
 def test_ranking_figure_is_readable(count: int, height: int, width: int) -> None:
     image, reference = pictures(height, width)
     scores = torch.linspace(0.4, -1.3, count)

@@ -113,4 +113,5 @@ def load_network(weights: Path | None, device: str) -> PixelPerfect:
         ConfigError: no such device.
         WeightsError: the weights are missing or damaged.
     """
-    return PixelPerfect.load(weights).to(choose_device(device))
+    place = choose_device(device)
+    return PixelPerfect.load(weights).to(place)

@@ -42,7 +42,8 @@ def map_loss(prediction: Tensor, target: Tensor, *, weight_high: float = 10.0, b
     Returns:
         Scalar: the mean over all cells of weight times squared error.
     """
-    weight = torch.where((target - 0.5).abs() > beta, weight_high, 1.0)
+    # Filled rather than chosen between two numbers, which would be float32 whatever the target is.
+    weight = torch.ones_like(target).masked_fill_((target - 0.5).abs() > beta, weight_high)
     return (weight * (prediction - target).square()).mean()
 
 

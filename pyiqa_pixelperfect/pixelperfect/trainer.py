@@ -114,7 +114,8 @@ def build_networks(config: PixelPerfectConfig, device: torch.device) -> tuple[Di
         torch.manual_seed(config.seed)
         maps = DistortionMapNet(encoder_widths=sizes.encoder_widths, decoder_widths=sizes.decoder_widths)
         score = RelationalScoreNet(sizes.decoder_widths, sizes.score_hidden, sizes.embedding)
-    return maps.to(device, memory_format=torch.channels_last), score.to(device, memory_format=torch.channels_last)
+    last = torch.channels_last
+    return maps.to(device).to(memory_format=last), score.to(device).to(memory_format=last)
 
 
 def _fingerprint(config: PixelPerfectConfig) -> str:
@@ -232,7 +233,7 @@ def _run_stage(
         statistics = [buffer.clone() for buffer in stage.buffers()]
         losses = loss(model, numbers, clean, step)
         optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(trained, config.clip)
         # A step is judged by all processes together, or their weights would drift apart.
         judged = run.processes.mean(torch.stack([losses["loss"].detach(), norm])).tolist()

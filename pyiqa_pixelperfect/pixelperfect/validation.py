@@ -94,7 +94,7 @@ class HeldOut:
     @torch.no_grad()
     def ordered(self, stage: ScoreStage) -> float:
         """Share of ordered pairs of ranked sets that the score puts in order."""
-        shares = []
+        shares: list[float] = []
         with _evaluation(stage):
             for numbers, clean in self._batches():
                 sets = ranked_sets(self.engine, clean, numbers.numpy(), self.config.score.rungs, _SEED)

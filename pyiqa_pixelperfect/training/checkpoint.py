@@ -3,6 +3,7 @@
 The only module that calls ``torch.load``, always with ``weights_only=True``: a checkpoint cannot run code.
 """
 
+import hashlib
 import io
 import logging
 import re
@@ -17,6 +18,8 @@ from pyiqa_pixelperfect.weights import write_atomically
 __all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _NAME = re.compile(r"checkpoint-(\d{8})\.pt")
+_MARK = b"sha256:"
+_SEAL_LENGTH = len(_MARK) + 32
 _log = logging.getLogger(__name__)
 
 
@@ -25,7 +28,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path = folder / f"checkpoint-{step:08d}.pt"
-    write_atomically(path, buffer.getvalue())
+    payload = buffer.getvalue()
+    write_atomically(path, payload + _seal(payload))
     half_written = folder.glob(".checkpoint-*.pt.*")  # by a run that was killed
     for old in [*_checkpoints(folder)[keep:], *half_written]:
         old.unlink(missing_ok=True)
@@ -36,6 +40,20 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name)), reverse=True)
 
 
+def _seal(payload: bytes) -> bytes:
+    """Mark and SHA-256: ``torch.load`` does not check the checksums of its own format."""
+    return _MARK + hashlib.sha256(payload).digest()
+
+
+def _unsealed(content: bytes) -> bytes:
+    if not content[-_SEAL_LENGTH:].startswith(_MARK):  # files written before there were seals have none
+        return content
+    payload, seal = content[:-_SEAL_LENGTH], content[-_SEAL_LENGTH:]
+    if seal != _seal(payload):
+        raise ValueError("its content does not fit its checksum")
+    return payload
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read one checkpoint onto the CPU.
 
@@ -43,7 +61,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         WeightsError: it is missing or damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        payload = _unsealed(path.read_bytes())
+        state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen types for damaged files
         raise WeightsError("checkpoint", "an intact training checkpoint", f"{str(path)!r} ({error})") from error
     return state

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -86,6 +87,24 @@ def gather_with_gradient(values: Tensor) -> Tensor:
     """
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return values
-    from torch.distributed.nn.functional import all_gather
+    gathered: Tensor = _Gather.apply(values)
+    return gathered
 
-    return torch.cat(list(all_gather(values)))
+
+class _Gather(torch.autograd.Function):
+    """Own code rather than ``torch.distributed.nn.functional.all_gather``, which is deprecated."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        parts = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, values.contiguous())
+        ctx.rows = len(values)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        # Every process had a loss of its own over these rows: what they say about ours adds up.
+        summed = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        first = dist.get_rank() * ctx.rows
+        return summed[first : first + ctx.rows]

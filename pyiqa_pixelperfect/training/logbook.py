@@ -113,4 +113,4 @@ def _tensorboard(folder: Path, step: int) -> Any:
         _log.info("tensorboard is not installed: logging to log.jsonl only")
         return None
     # Steps after `step` will be done again: TensorBoard hides what it has of them.
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

@@ -100,4 +100,4 @@ def test_named_strengths_are_first_middle_last():
 def test_seed_depends_on_all_three_and_stays():
     seeds = {tool_seed(seed, photo, tool) for seed in (0, 1) for photo in "ab" for tool in "xy"}
     assert len(seeds) == 8
-    assert tool_seed(0, "a", "x") == 3735001126 or isinstance(tool_seed(0, "a", "x"), int)
+    assert tool_seed(0, "a", "x") == 2592444551  # results of old and new runs stay comparable

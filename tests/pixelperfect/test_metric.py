@@ -1,0 +1,301 @@
+"""The metric a user holds: weights in and out, comparing and ranking."""
+
+import json
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import safe_open
+from torch import Tensor
+
+from pyiqa_pixelperfect.errors import ImageError, WeightsError
+from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.weights import load_weights, save_weights
+
+
+def pictures(seed: int, count: int, height: int = 64, width: int = 80) -> list[Tensor]:
+    """One smooth picture with more and more noise."""
+    generator = torch.Generator().manual_seed(seed)
+    smooth = torch.rand(1, 3, height // 8, width // 8, generator=generator)
+    clean = F.interpolate(smooth, size=(height, width), mode="bicubic").clamp(0, 1)
+    noise = torch.randn(clean.shape, generator=generator)
+    return [(clean + 0.1 * i * noise).clamp(0, 1) for i in range(count)]
+
+
+@pytest.fixture
+def saved(small: PixelPerfect, tmp_path: Path) -> Path:
+    small.save(tmp_path / "w.safetensors", {"seed": "7"})
+    return tmp_path / "w.safetensors"
+
+
+# ------------------------------------------------------------------------------------------------ weights in and out
+
+
+def test_full_precision_weights_come_back_whole(small, tmp_path):
+    small.save(tmp_path / "w.safetensors", half=False)
+    loaded = PixelPerfect.load(tmp_path / "w.safetensors")
+    image, reference = pictures(0, 2)
+    assert (loaded(image, reference) - small(image, reference)).abs().max() <= 1e-5
+    assert (loaded.maps(image, reference) - small.maps(image, reference)).abs().max() <= 1e-5
+
+
+def test_half_precision_moves_answers_by_little(metric, tmp_path):
+    metric.save(tmp_path / "half.safetensors")
+    metric.save(tmp_path / "full.safetensors", half=False)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.55 * (tmp_path / "full.safetensors").stat().st_size
+    assert (tmp_path / "half.safetensors").stat().st_size < 10_000_000
+    loaded = PixelPerfect.load(tmp_path / "half.safetensors")
+    image, reference = torch.cat(pictures(0, 4)[:-1]), torch.cat(pictures(0, 4)[1:])
+    moved = (loaded.maps(image, reference) - metric.maps(image, reference)).abs()
+    scores, before = loaded(image, reference), metric(image, reference)
+    assert moved.max() <= 0.02
+    assert moved.mean() <= 1e-3
+    assert (scores - before).abs().max() <= 0.01 * before.abs().max()
+
+
+def test_saving_does_not_change_the_network(small, tmp_path):
+    before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    small.save(tmp_path / "w.safetensors")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in small.state_dict().items())
+
+
+def test_loaded_networks_are_ready_for_use(saved):
+    loaded = PixelPerfect.load(str(saved))
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert loaded.lower_better is False
+    assert loaded.families == FAMILIES
+    assert loaded.card["class"] == "PixelPerfect"
+    assert loaded.card["seed"] == "7"
+    assert "sha256" not in loaded.card  # of the file, not of the model
+
+
+def test_a_folded_network_cannot_be_saved_by_mistake(saved, tmp_path):
+    with pytest.raises(WeightsError, match="normalization folded"):
+        PixelPerfect.load(saved).save(tmp_path / "again.safetensors")
+    assert not (tmp_path / "again.safetensors").exists()
+
+
+def test_a_network_with_nan_cannot_be_saved(small, tmp_path):
+    with torch.no_grad():
+        small.map_network.head.weight[0] = math.nan
+    with pytest.raises(WeightsError, match=r"NaN or infinity in map_network\.head\.weight"):
+        small.save(tmp_path / "w.safetensors")
+
+
+def test_kernels_too_large_for_half_precision_are_refused(small, tmp_path):
+    with torch.no_grad():
+        small.map_network.head.weight.fill_(1e6)
+    with pytest.raises(WeightsError, match="head"):
+        small.save(tmp_path / "w.safetensors")
+    small.save(tmp_path / "w.safetensors", half=False)
+
+
+def altered(path: Path, **changes: str | None) -> Path:
+    """The same weights under another card (None removes an entry), with a checksum that fits."""
+    with safe_open(path, framework="pt") as file:
+        card = {**file.metadata(), **changes}
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_weights(path, state, {key: value for key, value in card.items() if value is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class": "Contrique"}, "expected weights of PixelPerfect, got weights of 'Contrique'"),
+        ({"families": ",".join(FAMILIES[::-1])}, f"expected the families {FAMILIES[0]}"),
+        ({"families": None}, "expected the families"),
+        ({"sizes": None}, "sizes"),
+        ({"sizes": "{}"}, "families"),
+        ({"sizes": "not json"}, "sizes that fit"),
+        ({"sizes": "[1, 2]"}, "sizes that fit"),
+        ({"sizes": json.dumps({"families": 14, "encoder": [4, 6, 8, 8], "decoder": 3})}, "sizes that fit"),
+        (
+            {"sizes": json.dumps({"families": 14, "encoder": [4, 6, 8, 8, 16], "decoder": [8, 8, 12, 12]}
+                                 | {"hidden": 6, "embedding": 5})},
+            "size mismatch",
+        ),
+    ],
+)
+def test_w3_a_card_that_does_not_fit_is_an_error(saved, changes, message):
+    with pytest.raises(WeightsError, match=message.replace("(", r"\(")):
+        PixelPerfect.load(altered(saved, **changes))
+
+
+def test_w3_missing_and_surplus_tensors_are_errors(saved):
+    state, card = load_weights(saved, "PixelPerfect")
+    name = "map_network.head.weight"
+    save_weights(saved, {n: t for n, t in state.items() if n != name}, card)
+    with pytest.raises(WeightsError, match=f'Missing key.*{name}'):
+        PixelPerfect.load(saved)
+    save_weights(saved, {**state, "surplus": torch.zeros(1)}, card)
+    with pytest.raises(WeightsError, match="surplus"):
+        PixelPerfect.load(saved)
+
+
+@pytest.mark.parametrize("kind", ["folder", "missing", "empty", "text", "pickle"])
+def test_w1_w2_what_is_no_weights_file_is_an_error(kind, tmp_path):
+    path = tmp_path / "w.safetensors"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("weights " * 100)
+    elif kind == "pickle":
+
+        class Bomb:
+            def __reduce__(self):
+                return (Path.touch, (tmp_path / "exploded",))
+
+        path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(WeightsError):
+        PixelPerfect.load(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+# --------------------------------------------------------------------------------------------------------- answering
+
+
+def test_maps_have_the_size_of_the_picture(small):
+    image, reference = pictures(1, 2, 49, 70)
+    maps = small.maps(image, reference)
+    assert maps.shape == (1, 14, 49, 70)
+    assert (maps + small.maps(reference, image) - 1).abs().max() <= 1e-6
+    assert torch.equal(small.maps(image, image), torch.full_like(maps, 0.5))
+    assert torch.equal(small(image, image), torch.zeros(1))
+
+
+def test_density_averages_to_the_score(small):
+    image, reference = (torch.cat(pair) for pair in zip(pictures(2, 2), pictures(3, 2), strict=True))
+    density = small.density(image, reference)
+    assert density.shape == (2, 1, 64, 80)
+    assert (density.mean((1, 2, 3)) - small(image, reference)).abs().max() <= 1e-6
+    assert torch.allclose(density, -small.density(reference, image), atol=1e-6)
+
+
+def test_density_of_odd_sizes_averages_to_nearly_the_score(small):
+    """The last cells reach past the picture, and count whole in the score."""
+    image, reference = pictures(2, 2, 97, 118)
+    density = small.density(image, reference)
+    assert density.shape == (1, 1, 97, 118)
+    assert density.mean().item() == pytest.approx(small(image, reference).item(), rel=0.1)
+
+
+def test_gray_pictures_are_gray_color_pictures(small):
+    image, reference = (picture[:, :1] for picture in pictures(4, 2))
+    assert torch.equal(small(image, reference), small(image.expand(-1, 3, -1, -1), reference.expand(-1, 3, -1, -1)))
+
+
+def test_n4_a_loss_has_gradients_inside_and_just_outside_the_range(small):
+    image, reference = pictures(5, 2)
+    image = (image * 1.02 - 0.01).requires_grad_()
+    (-small(image, reference)).sum().backward()
+    assert image.grad.isfinite().all()
+    assert image.grad.abs().sum() > 0
+    outside = (image < 0) | (image > 1)
+    assert outside.any()
+    assert image.grad[outside].abs().sum() > 0
+
+
+def test_compare_says_what_forward_and_maps_say(small):
+    image, reference = pictures(6, 2)
+    result = small.compare(image, reference)
+    assert torch.equal(result.score, small(image, reference).detach())
+    assert torch.equal(result.maps, small.maps(image, reference).detach())
+    assert not result.score.requires_grad
+    assert result.families == FAMILIES
+
+
+def test_compare_takes_paths_pil_images_and_tensors(small, tmp_path):
+    image, reference = ((picture[0].permute(1, 2, 0) * 255).round().byte().numpy() for picture in pictures(7, 2))
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(reference).save(tmp_path / "b.png")
+    tensors = [torch.from_numpy(a.astype(np.float32) / 255).permute(2, 0, 1) for a in (image, reference)]
+    scores = [
+        small.compare(tmp_path / "a.png", str(tmp_path / "b.png")).score,
+        small.compare(Image.fromarray(image), Image.fromarray(reference)).score,
+        small.compare(*tensors).score,
+    ]
+    assert torch.equal(scores[0], scores[1])
+    assert torch.allclose(scores[0], scores[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["compare", "forward", "maps", "density"])
+def test_mismatched_pictures_are_refused(small, method):
+    with pytest.raises(ImageError):
+        getattr(small, method)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 72))
+    with pytest.raises(ImageError, match="reference"):
+        getattr(small, method)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64) * math.nan)
+
+
+def test_compare_refuses_values_outside_the_range_by_the_name_of_the_argument(small):
+    with pytest.raises(ImageError, match="^reference: expected values in"):
+        small.compare(torch.rand(3, 64, 64), torch.rand(3, 64, 64) * 3)
+
+
+def test_ranking_agrees_with_comparing(small):
+    reference, *candidates = pictures(8, 5)
+    candidates.insert(1, reference)
+    ranking = small.rank(candidates, reference)
+    for i, candidate in enumerate(candidates):
+        assert abs(ranking.scores[i] - small.compare(candidate, reference).score[0]) <= 1e-5
+        for j, other in enumerate(candidates):
+            assert abs(ranking.pairwise[i, j] - small.compare(candidate, other).score[0]) <= 1e-5
+    assert torch.equal(ranking.pairwise, -ranking.pairwise.T)
+    assert torch.equal(ranking.pairwise.diagonal(), torch.zeros(5))
+    assert ranking.scores[1] == 0
+    assert ranking.order == torch.argsort(ranking.scores, descending=True, stable=True).tolist()
+    assert ranking.scores.abs().max() > 1e-3
+
+
+def test_ranking_encodes_every_picture_once(small, monkeypatch):
+    calls = []
+    encode = small.map_network.encode
+    monkeypatch.setattr(small.map_network, "encode", lambda images: calls.append(len(images)) or encode(images))
+    small.rank(pictures(9, 4), pictures(9, 1)[0])
+    assert sum(calls) == 5
+
+
+def test_ranking_one_candidate_and_ties(small):
+    reference = pictures(10, 1)[0]
+    ranking = small.rank([reference], reference)
+    assert ranking.order == [0]
+    assert ranking.scores.tolist() == [0.0]
+    assert ranking.pairwise.tolist() == [[0.0]]
+    assert small.rank([reference, reference, reference], reference).order == [0, 1, 2]
+
+
+def test_ranking_a_batch_tensor_ranks_its_pictures(small):
+    reference, *candidates = pictures(11, 4)
+    listed, stacked = small.rank(candidates, reference), small.rank(torch.cat(candidates), reference)
+    assert torch.equal(listed.scores, stacked.scores)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ([], "candidates: expected at least one picture, got none"),
+        ("a.png", "candidates: expected a sequence of pictures, got a single str"),
+        (Path("a.png"), "candidates: expected a sequence"),
+        (Image.new("RGB", (64, 64)), "candidates: expected a sequence"),
+        ([torch.rand(3, 64, 64), torch.rand(3, 64, 72)], r"candidates\[1\]: expected one picture of the size"),
+        ([torch.rand(2, 3, 64, 64)], r"candidates\[0\]: expected one picture"),
+        ([torch.rand(3, 64, 64), torch.rand(3, 64, 64) + 1], r"candidates\[1\]: expected values in"),
+    ],
+)
+def test_candidates_that_cannot_be_ranked_are_refused(small, candidates, message):
+    with pytest.raises(ImageError, match=message):
+        small.rank(candidates, torch.rand(1, 3, 64, 64))
+
+
+def test_a_batch_of_references_cannot_be_ranked_against(small):
+    with pytest.raises(ImageError, match="reference: expected one picture, got a batch of 2"):
+        small.rank([torch.rand(3, 64, 64)], torch.rand(2, 3, 64, 64))

@@ -1,0 +1,212 @@
+"""The networks: what holds by construction (DESIGN.md), and promises N1, N2 and N4."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from pyiqa_pixelperfect.pixelperfect.networks import (
+    DistortionMapNet,
+    Encoder,
+    RelationalScoreNet,
+    crop_cells,
+    fold_normalization,
+    split_pyramid,
+)
+
+#: Pixels that a map cell can see to either side; found by measurement, see the test that pins it.
+REACH = 224
+
+
+def pair(seed: int, height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+    """A smooth random picture and a version with noise on its left half."""
+    generator = torch.Generator().manual_seed(seed)
+    smooth = torch.rand(batch, 3, max(2, height // 8), max(2, width // 8), generator=generator)
+    image = F.interpolate(smooth, size=(height, width), mode="bicubic").clamp(0, 1)
+    noise = 0.3 * torch.randn(image.shape, generator=generator)
+    noise[..., width // 2 :] = 0
+    return image, (image + noise).clamp(0, 1)
+
+
+def score_of(metric, image: Tensor, reference: Tensor) -> Tensor:
+    network = metric.map_network
+    fused = network.fuse(*split_pyramid(network.encode(torch.cat((image, reference)))))
+    return metric.score_network(fused, image.shape)
+
+
+def test_the_lived_in_network_has_opinions(metric):
+    image, reference = pair(0, 96, 96)
+    assert (metric.map_network(image, reference) - 0.5).abs().max() > 0.2
+    assert score_of(metric, image, reference).abs() > 0.03
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 10_000), st.integers(33, 130), st.integers(33, 130))
+def test_maps_and_scores_are_antisymmetric_at_any_size(_lived_in, seed, height, width):
+    image, reference = pair(seed, height, width)
+    maps = _lived_in.map_network
+    assert (maps(image, reference) + maps(reference, image) - 1).abs().max() <= 1e-6
+    assert (score_of(_lived_in, image, reference) + score_of(_lived_in, reference, image)).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 47), (65, 130), (128, 96)])
+def test_n1_identical_images_are_exactly_equal(metric, height, width):
+    image, reference = pair(1, height, width, batch=3)
+    for picture in (image, reference):
+        assert torch.equal(metric.map_network(picture, picture), torch.full_like(metric.map_network(picture, picture), 0.5))
+        assert torch.equal(score_of(metric, picture, picture), torch.zeros(3))
+
+
+@pytest.mark.parametrize("height", [32, 33, 35, 63, 64, 65])
+@pytest.mark.parametrize("width", [32, 37, 95])
+def test_any_size_from_32_px(small, height, width):
+    image, reference = pair(2, height, width)
+    maps = small.map_network(image, reference)
+    assert maps.shape == (1, 14, -(-height // 4), -(-width // 4))
+    assert ((maps >= 0) & (maps <= 1)).all()
+    assert score_of(small, image, reference).shape == (1,)
+
+
+def test_n2_a_batch_equals_its_pictures(metric):
+    image, reference = pair(3, 75, 90, batch=5)
+    maps, scores = metric.map_network(image, reference), score_of(metric, image, reference)
+    for i in range(5):
+        one = slice(i, i + 1)
+        assert (metric.map_network(image[one], reference[one]) - maps[one]).abs().max() <= 1e-5
+        assert (score_of(metric, image[one], reference[one]) - scores[one]).abs().max() <= 1e-5
+
+
+def test_n2_memory_layout_does_not_matter(metric):
+    image, reference = pair(4, 64, 96, batch=2)
+    plain = metric.map_network(image, reference), score_of(metric, image, reference)
+    last = {"memory_format": torch.channels_last}
+    strided = image.transpose(2, 3).contiguous().transpose(2, 3)
+    other = copy.deepcopy(metric).to(**last)
+    for network, first in ((other, image.contiguous(**last)), (metric, image.contiguous(**last)), (metric, strided)):
+        assert (network.map_network(first, reference) - plain[0]).abs().max() <= 1e-5
+        assert (score_of(network, first, reference) - plain[1]).abs().max() <= 1e-5
+
+
+def test_folding_the_normalization_changes_nothing(metric):
+    image, reference = pair(5, 71, 96, batch=2)
+    before = metric.map_network(image, reference), score_of(metric, image, reference)
+    folded = fold_normalization(metric)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert (folded.map_network(image, reference) - before[0]).abs().max() <= 1e-5
+    assert (score_of(folded, image, reference) - before[1]).abs().max() <= 1e-5
+
+
+def test_n4_every_parameter_gets_a_gradient(small):
+    image, reference = pair(6, 64, 64, batch=2)
+    small.train()
+    network, score = small.map_network, small.score_network
+    fused = network.fuse(*split_pyramid(network.encode(torch.cat((image, reference)))))
+    hidden = score.hidden(fused)
+    weights = torch.randn(score.embed(hidden).shape, generator=torch.Generator().manual_seed(0))
+    (network.logits(fused).square().mean() + score.density(hidden).mean() + (score.embed(hidden) * weights).sum()).backward()
+    silent = [name for name, p in small.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # It would cancel in the difference of the two orders: it is the one parameter without a say in the score.
+    assert set(silent) <= {"score_network.rate.bias"}
+    assert all(p.grad.isfinite().all() for p in small.parameters() if p.grad is not None)
+
+
+def checkerboard(side: int) -> Tensor:
+    grid = (torch.arange(side)[:, None] + torch.arange(side)) % 2
+    return grid.float().expand(1, 3, side, side)
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        (torch.full((1, 3, 64, 64), 0.5), torch.full((1, 3, 64, 64), 0.5)),
+        (torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)),
+        (torch.ones(1, 3, 64, 64), torch.ones(1, 3, 64, 64)),
+        (torch.zeros(1, 3, 64, 64), torch.ones(1, 3, 64, 64)),
+        (checkerboard(64), 1 - checkerboard(64)),
+        (checkerboard(64), checkerboard(64)),
+    ],
+    ids=["gray", "black", "white", "black-white", "checkerboards", "equal-checkerboards"],
+)
+def test_n4_gradients_are_finite_on_extreme_pictures(small, image, reference):
+    image = image.clone().requires_grad_()
+    (small.map_network(image, reference).square().sum() + score_of(small, image, reference).sum()).backward()
+    assert image.grad.isfinite().all()
+
+
+def test_n4_gradcheck_of_a_small_network():
+    torch.manual_seed(0)
+    maps = DistortionMapNet(2, (2, 2, 2, 2, 2), (3, 3, 3, 3)).double().eval().requires_grad_(False)
+    score = RelationalScoreNet((3, 3), 3, 2).double().eval().requires_grad_(False)
+    image, reference = (torch.rand(1, 3, 32, 32, dtype=torch.float64) for _ in "ab")
+    patch = torch.rand(1, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def answer(values: Tensor) -> tuple[Tensor, Tensor]:
+        whole = image.clone()
+        whole[..., 14:16, 9:11] = values
+        fused = maps.fuse(*split_pyramid(maps.encode(torch.cat((whole, reference)))))
+        return torch.sigmoid(maps.logits(fused)), score(fused)
+
+    assert answer(patch)[1].abs() > 0
+    assert gradcheck(answer, (patch,))
+
+
+def test_the_default_networks_have_one_to_three_million_parameters():
+    count = sum(p.numel() for net in (DistortionMapNet(), RelationalScoreNet()) for p in net.parameters())
+    assert 1_000_000 <= count <= 3_000_000
+
+
+def test_n2_fully_convolutional_a_crop_sees_what_the_whole_sees(metric):
+    image, reference = pair(7, 512, 544)
+    whole = metric.map_network(image, reference)
+    crop = metric.map_network(image[..., 32:512, 64:544], reference[..., 32:512, 64:544])
+    inside = slice(REACH // 4, crop.shape[-1] - REACH // 4)
+    there = whole[..., 8:128, 16:136][..., inside, inside]
+    assert crop[..., inside, inside].numel() > 0
+    assert (crop[..., inside, inside] - there).abs().max() <= 1e-5
+
+
+def test_how_far_a_map_cell_sees(metric):
+    """A change of one pixel must not show further away than REACH: tiling needs the figure."""
+    image, reference = pair(8, 480, 480)
+    changed = image.clone()
+    changed[..., 240, 240] = 1 - changed[..., 240, 240]
+    moved = (metric.map_network(changed, reference) - metric.map_network(image, reference)).abs().amax((0, 1))
+    rows, columns = torch.nonzero(moved > 1e-6, as_tuple=True)
+    assert len(rows)
+    furthest = max((axis * 4 + offset - 240).abs().max().item() for axis in (rows, columns) for offset in (0, 3))
+    assert 32 <= furthest <= REACH
+
+
+def test_encoder_levels_have_their_strides():
+    pyramid = Encoder((4, 5, 6, 7, 8))(torch.rand(2, 3, 64, 96))
+    assert [tuple(level.shape) for level in pyramid] == [(2, 5, 16, 24), (2, 6, 8, 12), (2, 7, 4, 6), (2, 8, 2, 3)]
+
+
+def test_encoding_does_not_depend_on_training_mode_leftovers(small):
+    """Evaluation mode: no picture changes another's answer, and no forward pass changes the network."""
+    before = copy.deepcopy(small.state_dict())
+    small.map_network(*pair(9, 64, 64, batch=3))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in small.state_dict().items())
+
+
+def test_padding_does_not_count(metric):
+    """Cells that lie wholly in the padding are cut off before the mean."""
+    grid = torch.arange(24.0).reshape(1, 1, 4, 6)
+    assert torch.equal(crop_cells(grid, (1, 3, 17, 40), 8), grid[..., :3, :5])
+    assert torch.equal(crop_cells(grid, (1, 3, 32, 48), 8), grid)
+    image, reference = pair(10, 40, 72)
+    fused = metric.map_network.fuse(*split_pyramid(metric.map_network.encode(torch.cat((image, reference)))))
+    density = metric.score_network.density(metric.score_network.hidden(fused))[..., :5, :9]
+    assert torch.allclose(metric.score_network(fused, image.shape), density.mean((1, 2, 3)))
+
+
+def test_embeddings_are_unit_vectors_even_for_equal_pictures(small):
+    image, reference = pair(11, 64, 64, batch=2)
+    for other in (reference, image):
+        fused = small.map_network.fuse(*split_pyramid(small.map_network.encode(torch.cat((image, other)))))
+        assert torch.allclose(small.score_network.embed(small.score_network.hidden(fused)).norm(dim=1), torch.ones(2))

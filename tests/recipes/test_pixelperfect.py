@@ -1,0 +1,411 @@
+"""Training of Pixel Perfect end to end, on a configuration that takes seconds (promises T1 to T4)."""
+
+import json
+import logging
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.errors import ConfigError, DataError, MissingDependencyError, TrainingDivergedError
+from pyiqa_pixelperfect.pixelperfect import trainer, validation
+from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, PixelPerfectConfig
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.stages import MapStage, map_batch
+from pyiqa_pixelperfect.pixelperfect.trainer import train
+from pyiqa_pixelperfect.systems import load_config
+from pyiqa_pixelperfect.training import logbook
+from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint, load_checkpoint
+
+SMOKE = "pixelperfect/smoke.yaml"
+#: On top of the smoke configuration: enough for what is not about learning.
+BRIEF = ("maps.steps=6", "score.steps=4", "checkpoint_every=2", "validate_every=3", "preview_every=0", "score.rungs=2")
+
+
+@pytest.fixture(autouse=True)
+def _no_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logbook, "_tensorboard", lambda folder, step: None)
+
+
+def config_of(photos: Path, output: Path, *overrides: str) -> PixelPerfectConfig:
+    config = load_config(SMOKE, [f"data.photos={photos}", f"output={output}", "device=cpu", *overrides])
+    assert isinstance(config, PixelPerfectConfig)
+    return config
+
+
+def log_of(output: Path) -> list[dict]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+
+
+def losses_of(output: Path, stage: str) -> list[float]:
+    return [entry["loss"] for entry in log_of(output) if entry["stage"] == stage]
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def flat(state: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(state, dict):
+        return {k: v for name, part in state.items() for k, v in flat(part, f"{prefix}{name}.").items()}
+    return {prefix: state}
+
+
+def assert_same(one: object, two: object) -> None:
+    first, second = flat(one), flat(two)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        same = torch.equal(value, second[name]) if isinstance(value, Tensor) else value == second[name]
+        assert same, name
+
+
+# ------------------------------------------------------------------------------------------------------ it learns
+
+
+@pytest.fixture(scope="module")
+def smoke(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of the smoke configuration as it is shipped."""
+    output = tmp_path_factory.mktemp("smoke") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logbook, "_tensorboard", lambda folder, step: None)
+        started, used = time.monotonic(), time.process_time()
+        state = torch.get_rng_state()
+        train(config_of(photos, output))
+        assert torch.equal(torch.get_rng_state(), state)
+        (output / "seconds").write_text(f"{time.monotonic() - started} {time.process_time() - used}")
+    return output
+
+
+def test_t4_the_smoke_run_is_short_and_its_loss_falls(smoke):
+    assert float((smoke / "seconds").read_text().split()[1]) < 60  # of computing; a busy machine is not to blame
+    losses = losses_of(smoke, "maps")
+    assert len(losses) == 60
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+    assert len(losses_of(smoke, "score")) == 20
+
+
+def test_the_log_tells_the_whole_run(smoke):
+    log = log_of(smoke)
+    assert [entry["step"] for entry in log if entry["stage"] == "maps"] == list(range(1, 61))
+    assert [entry["step"] for entry in log if entry["stage"] == "score"] == list(range(61, 81))
+    assert [entry["step"] for entry in log if entry["stage"] == "validation"] == [30, 60]
+    assert {"loss", "gradient", "rate", "skipped"} <= log[0].keys()
+    assert log[-1]["stage"] == "final"
+    assert set(log[-1]) == {"step", "stage", "maps_error", "maps_leak", "maps_type", "maps_sign", "score_ordered"}
+    assert (smoke / "previews" / "maps-00000060.png").stat().st_size > 10_000
+
+
+def test_weights_of_the_run_load_and_score(smoke):
+    metric = PixelPerfect.load(smoke / "pixelperfect.safetensors")
+    image, reference = torch.rand(2, 3, 70, 65), torch.rand(2, 3, 70, 65)
+    assert metric(image, reference).isfinite().all()
+    assert torch.equal(metric(image, image), torch.zeros(2))
+    card = metric.card
+    assert {"config", "seed", "photos", "photos_sha256", "figures", "commit", "versions", "license"} <= card.keys()
+    assert card["photos"] == "5 of 6 photos trained on, every fifth held out"
+    assert json.loads(card["figures"])["maps_error"] == round(log_of(smoke)[-1]["maps_error"], 4)
+    assert "photos" not in json.loads(card["config"])  # no paths of the machine it was made on
+    assert str(smoke) not in json.dumps(card)
+
+
+def test_weights_of_the_run_are_those_of_its_last_checkpoint(smoke):
+    state = latest_checkpoint(smoke)
+    assert (state["stage"], state["step"]) == ("score", 80)
+    stored = tensors_of(smoke / "pixelperfect.safetensors")
+    for name, tensor in state["model"].items():
+        part, rest = name.split(".", 1)
+        weight = stored[f"{'map' if part == 'maps' else 'score'}_network.{rest}"]
+        assert torch.equal(weight, tensor.to(weight.dtype)), name
+
+
+def test_the_map_network_does_not_move_in_stage_two(smoke, photos, tmp_path):
+    first = load_checkpoint(sorted(smoke.glob("checkpoint-*.pt"))[0])  # step 60, the end of stage 1
+    assert first["stage"] == "maps"
+    averaged = {name.removeprefix("module."): t for name, t in first["averaged"].items() if name.startswith("module.")}
+    last = latest_checkpoint(smoke)["model"]
+    assert_same(averaged, {n.removeprefix("maps."): t for n, t in last.items() if n.startswith("maps.")})
+
+
+def test_t4_one_batch_can_be_learned_by_heart(photos):
+    """Distortions of a visible strength all over the picture: what cannot be seen cannot be learned."""
+    settings = {"counts": (1.0,), "untouched": 0.0, "amounts": (0.6, 1.0), "shapes": (0.0, 0.9, 0.0, 0.1, 0.0, 0.0)}
+    config = config_of(photos, Path("unused"), *(f"engine.{k}={list(v) if isinstance(v, tuple) else v}" for k, v in settings.items()))
+    from pyiqa_pixelperfect.data.crops import CropDataset
+    from pyiqa_pixelperfect.data.pristine import list_photos
+
+    dataset = CropDataset(list_photos(photos), 64, 1.0, seed=0)
+    clean = torch.stack([dataset[n][1] for n in range(4)]).float() / 255
+    batch = map_batch(DistortionEngine(config.engine.settings()), clean, np.arange(4), 1, seed=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = DistortionMapNet(14, (8, 12, 16, 24, 32), (16, 16, 24, 24))
+    stage = MapStage(network, MapStageConfig(steps=1, photos=4, learning_rate=1.0)).train()
+    optimizer = torch.optim.Adam(stage.parameters(), lr=0.01)
+    losses = []
+    for _ in range(120):
+        loss = stage(batch, 10.0)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses[-10:]) <= 0.1 * losses[0]
+
+
+# ---------------------------------------------------------------------------------------------- it survives a crash
+
+
+PROGRAM = """
+import sys
+from pyiqa_pixelperfect.systems import load_config, train
+if __name__ == "__main__":
+    train(load_config("pixelperfect/smoke.yaml", sys.argv[1:]))
+"""
+
+
+def arguments(photos: Path, output: Path, *overrides: str) -> list[str]:
+    return [f"data.photos={photos}", f"output={output}", "device=cpu", *overrides]
+
+
+@pytest.fixture(scope="module")
+def straight(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("straight") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logbook, "_tensorboard", lambda folder, step: None)
+        train(config_of(photos, output, *BRIEF))
+    return output
+
+
+def assert_same_run(one: Path, two: Path) -> None:
+    assert_same(tensors_of(one / "pixelperfect.safetensors"), tensors_of(two / "pixelperfect.safetensors"))
+    states = [latest_checkpoint(output) for output in (one, two)]
+    for state in states:
+        state.pop("commits")
+    assert_same(*states)
+    assert (one / "log.jsonl").read_text() == (two / "log.jsonl").read_text()
+
+
+def test_t1_a_killed_run_resumes_to_the_same_bits(straight, photos, tmp_path):
+    output = tmp_path / "run"
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, str(tmp_path / "program.py"), *arguments(photos, output, *BRIEF)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while not list(output.glob("checkpoint-*.pt")) and child.poll() is None:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+    assert not (output / "pixelperfect.safetensors").exists()
+    train(config_of(photos, output, *BRIEF))
+    assert_same_run(straight, output)
+
+
+class Stopped(Exception):
+    """Stands in for whatever ends a run."""
+
+
+@pytest.mark.parametrize("step", [1, 5, 7, 10])
+def test_t1_a_run_stopped_at_any_step_resumes_to_the_same_bits(straight, photos, tmp_path, monkeypatch, step):
+    advance, count = logbook.Logbook.advance, []
+
+    def stop(book: logbook.Logbook, text: str) -> None:
+        count.append(text)
+        if len(count) == step:
+            raise Stopped
+        advance(book, text)
+
+    monkeypatch.setattr(logbook.Logbook, "advance", stop)
+    with pytest.raises(Stopped):
+        train(config_of(photos, tmp_path, *BRIEF))
+    monkeypatch.setattr(logbook.Logbook, "advance", advance)
+    train(config_of(photos, tmp_path, *BRIEF))
+    assert_same_run(straight, tmp_path)
+
+
+def test_a_finished_run_started_again_changes_nothing(straight, photos):
+    content = (straight / "pixelperfect.safetensors").read_bytes()
+    log = (straight / "log.jsonl").read_text()
+    train(config_of(photos, straight, *BRIEF))
+    assert (straight / "pixelperfect.safetensors").read_bytes() == content
+    assert (straight / "log.jsonl").read_text() == log
+
+
+def test_checkpoints_of_the_first_layout_still_resume(straight, photos, tmp_path, monkeypatch):
+    """They knew neither commits nor photos nor the guard, kept the average in stage 2 too, and had no seal."""
+    for source in straight.glob("checkpoint-*.pt"):
+        state = load_checkpoint(source)
+        for key in ("commits", "photos", "guard"):
+            del state[key]
+        if state["stage"] == "score":
+            maps = {f"module.{n[5:]}": t for n, t in state["model"].items() if n.startswith("maps.")}
+            state["averaged"] = {"n_averaged": torch.tensor(1), **maps}
+            torch.save(state, tmp_path / source.name)
+    sorted(tmp_path.glob("checkpoint-*.pt"))[-1].unlink()  # so that there is something left to do
+    monkeypatch.setattr(trainer, "current_commit", lambda: "new")
+    train(config_of(photos, tmp_path, *BRIEF))
+    assert_same(tensors_of(tmp_path / "pixelperfect.safetensors"), tensors_of(straight / "pixelperfect.safetensors"))
+    assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["commit"] == "unknown, resumed at new"
+
+
+def test_the_card_names_the_commit_the_run_began_with(photos, tmp_path, monkeypatch):
+    commits = iter(("one", "two", "two"))
+    monkeypatch.setattr(trainer, "current_commit", lambda: next(commits))
+    save, calls = trainer.save_checkpoint, []
+
+    def stop(*values: object) -> None:
+        save(*values)
+        calls.append(values)
+        if len(calls) in (1, 3):
+            raise Stopped
+
+    monkeypatch.setattr(trainer, "save_checkpoint", stop)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            train(config_of(photos, tmp_path, *BRIEF, "maps.steps=2"))
+    train(config_of(photos, tmp_path, *BRIEF, "maps.steps=2"))
+    assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["commit"] == "one, resumed at two"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("maps.learning_rate=0.001", r"maps\.learning_rate=0\.001 \(was 0\.003\)"),
+        ("seed=1", r"seed=1 \(was 0\)"),
+        ("score.rungs=3", r"score\.rungs=3 \(was 2\)"),
+    ],
+)
+def test_another_configuration_does_not_resume(straight, photos, override, message):
+    before = (straight / "log.jsonl").read_text()
+    with pytest.raises(ConfigError, match=f"output: expected the configuration of the run in .*, got {message}"):
+        train(config_of(photos, straight, *BRIEF, override))
+    assert (straight / "log.jsonl").read_text() == before
+
+
+def test_how_often_a_run_reports_and_by_how_many_workers_it_reads_may_change(straight, photos):
+    train(config_of(photos, straight, *BRIEF, "log_every=2", "validate_every=0", "checkpoint_every=9", "data.workers=1"))
+
+
+def test_other_photos_do_not_resume(straight, photos, tmp_path):
+    listed = sorted(photos.glob("*.png"))
+    manifest = tmp_path / "list.csv"
+    state = latest_checkpoint(straight)
+    config = config_of(photos, straight, *BRIEF)
+    trainer._check_same_run(config, state["photos"], state)
+    with pytest.raises(DataError, match="photos: expected those that the run in .* began with, got others"):
+        trainer._check_same_run(config, "other", state)
+    manifest.write_text("file\n" + "\n".join(map(str, listed[:3])))
+    with pytest.raises(DataError, match="at least 5 photos"):
+        train(config_of(manifest, tmp_path / "run", *BRIEF))
+
+
+# ------------------------------------------------------------------------------------------- it saves no numbers that are none
+
+
+def assert_all_finite(output: Path) -> int:
+    paths = list(output.glob("checkpoint-*.pt"))
+    for path in paths:
+        for name, value in flat(load_checkpoint(path)).items():
+            assert not isinstance(value, Tensor) or value.isfinite().all(), name
+    return len(paths)
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
+    """Let the batches of some steps hold a NaN."""
+    make, count = trainer.map_batch, []
+
+    def poisoned(*values: object):
+        batch = make(*values)
+        count.append(0)
+        if len(count) in bad:
+            batch.images[-1, 0, 3, 3] = math.nan
+        return batch
+
+    monkeypatch.setattr(trainer, "map_batch", poisoned)
+
+
+def test_t3_lasting_nan_stops_the_run(photos, tmp_path, monkeypatch):
+    poison(monkeypatch, set(range(3, 99)))
+    with pytest.raises(TrainingDivergedError, match="got loss nan .* at step 4, 3 such steps in a row"):
+        train(config_of(photos, tmp_path, *BRIEF, "checkpoint_every=1"))
+    assert assert_all_finite(tmp_path) == 2
+    assert not (tmp_path / "pixelperfect.safetensors").exists()
+
+
+def test_t3_a_passing_nan_is_skipped_and_leaves_no_trace(photos, tmp_path, monkeypatch):
+    poison(monkeypatch, {3})
+    train(config_of(photos, tmp_path, *BRIEF))
+    assert assert_all_finite(tmp_path) == 2
+    maps = [entry for entry in log_of(tmp_path) if entry["stage"] == "maps"]
+    assert [entry["loss"] is None for entry in maps] == [False, False, True, False, False, False]
+    assert [entry["skipped"] for entry in maps] == [0, 0, 1, 1, 1, 1]
+    metric = PixelPerfect.load(tmp_path / "pixelperfect.safetensors")
+    assert metric(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)).isfinite().all()
+
+
+@pytest.mark.parametrize("rate", ["1e38", "1e20"])
+def test_t3_a_learning_rate_that_explodes_stops_the_run(photos, tmp_path, rate):
+    with pytest.raises(TrainingDivergedError):
+        train(config_of(photos, tmp_path, *BRIEF, "checkpoint_every=1", f"maps.learning_rate={rate}", "maps.warmup=0"))
+    assert_all_finite(tmp_path)
+    assert not (tmp_path / "pixelperfect.safetensors").exists()
+
+
+# ------------------------------------------------------------------------------------------------- before it starts
+
+
+def test_a_missing_drawing_library_is_noticed_at_the_start(photos, tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("pyiqa_pixelperfect.plots")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingDependencyError, match=r"preview_every: expected matplotlib.*preview_every=0"):
+        train(config_of(photos, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(MissingDependencyError):
+        validation.require_previews()
+
+
+def test_missing_photos_are_noticed_at_the_start(tmp_path):
+    with pytest.raises(DataError, match="photos"):
+        train(config_of(tmp_path / "none", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_score_steps_or_holdout_there_are_still_weights(photos, tmp_path):
+    train(config_of(photos, tmp_path, *BRIEF, "maps.steps=1", "score.steps=0", "data.holdout=false"))
+    card = PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card
+    assert card["photos"] == "6 of 6 photos trained on, none held out"
+
+
+# ----------------------------------------------------------------------------------------------------- many processes
+
+
+@pytest.mark.slow
+def test_t5_two_processes_train_and_agree(photos, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    program = PROGRAM.replace(
+        "    train(", "    torch.set_num_threads(1)\n    path = train("
+    ).replace("import sys", "import sys, torch")
+    (tmp_path / "program.py").write_text(program)
+    with socket.socket(socket.AF_UNIX):
+        pass  # the parent opens no network socket; its children talk to one another over the loopback
+    port = 20_000 + os.getpid() % 20_000
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port)]
+    overrides = [*BRIEF, "maps.steps=3", "score.steps=2"]
+    command = [sys.executable, *launch, str(tmp_path / "program.py"), *arguments(photos, tmp_path / "run", *overrides)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [entry["step"] for entry in log_of(tmp_path / "run") if entry["stage"] in {"maps", "score"}] == [1, 2, 3, 4, 5]
+    metric = PixelPerfect.load(tmp_path / "run" / "pixelperfect.safetensors")
+    assert metric(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)).isfinite().all()

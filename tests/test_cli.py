@@ -1,0 +1,246 @@
+"""The command line: what it prints, what it writes, how it fails, and how quickly it says what it can do."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pyiqa_pixelperfect import cli
+from pyiqa_pixelperfect.commands.terminal import choose_device, labels
+from pyiqa_pixelperfect.distortions import KINDS_BY_FAMILY
+from pyiqa_pixelperfect.errors import ConfigError
+from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.images import read_image
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a photograph, two worse versions, and weights of a network that sees something everywhere."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(5)
+    picture = Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((96, 72))
+    picture.save(folder / "reference.png")
+    picture.save(folder / "a.jpg", quality=5)
+    picture.resize((24, 18)).resize((96, 72)).save(folder / "b.png")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = PixelPerfect()
+    with torch.no_grad():
+        network.map_network.head.weight.mul_(100)
+        network.score_network.rate.weight.mul_(100)
+    network.save(folder / "weights.safetensors", half=False)
+    return folder
+
+
+class Outcome:
+    """What a run of the command line left behind."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs the command line in the folder."""
+    monkeypatch.chdir(folder)
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["pixelperfect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+WEIGHTS = ("--weights", "weights.safetensors", "--device", "cpu")
+
+
+def test_help_names_every_command_and_loads_no_torch() -> None:
+    program = (
+        "import sys; from pyiqa_pixelperfect import cli; sys.argv = ['pixelperfect', '--help']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'matplotlib', 'pyiqa', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for command in ("compare", "rank", "distort", "train", "doctor"):
+        assert command in done.stdout
+
+
+def test_version(run) -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version").out)
+
+
+def test_compare_prints_the_verdict_of_the_network(run) -> None:
+    result = run("compare", "a.jpg", "reference.png", *WEIGHTS)
+    expected = PixelPerfect.load("weights.safetensors").compare("a.jpg", "reference.png").summary()
+    assert result.code == 0
+    assert result.out == f"{expected}\n"
+    assert expected.visible  # or this test shows nothing
+    assert result.err == ""
+
+
+def test_compare_json_is_all_there_is(run) -> None:
+    result = run("compare", "a.jpg", "reference.png", "--json", "--out", "c.png", *WEIGHTS)
+    data = json.loads(result.out)
+    expected = PixelPerfect.load("weights.safetensors").compare("a.jpg", "reference.png").summary()
+    assert data["score"] == pytest.approx(expected.score)
+    assert data["verdict"] == expected.verdict
+    assert [row["family"] for row in data["families"]] == list(FAMILIES)
+    assert (data["image"], data["reference"], data["outputs"]) == ("a.jpg", "reference.png", ["c.png"])
+
+
+def test_compare_writes_pictures_and_pages(run) -> None:
+    result = run("compare", "a.jpg", "reference.png", "--out", "new/c.png", "-o", "new/c.html", *WEIGHTS)
+    assert result.err.splitlines() == [f"wrote {Path('new/c.png')}", f"wrote {Path('new/c.html')}"]
+    with Image.open("new/c.png") as sheet:
+        assert min(sheet.size) > 400
+    page = Path("new/c.html").read_text(encoding="utf-8")
+    assert "weights.safetensors, sha256" in page
+    assert "a.jpg" in page
+
+
+def test_swapping_image_and_reference_changes_the_sign(run) -> None:
+    scores = [
+        json.loads(run("compare", *pair, "--json", *WEIGHTS).out)["score"]
+        for pair in (("a.jpg", "b.png"), ("b.png", "a.jpg"))
+    ]
+    assert scores[0] == pytest.approx(-scores[1], abs=1e-6)
+    assert scores[0] != 0
+
+
+def test_rank_prints_and_writes(run) -> None:
+    ranking = PixelPerfect.load("weights.safetensors").rank(["a.jpg", "b.png", "reference.png"], "reference.png")
+    files = ["a.jpg", "b.png", "reference.png"]
+    result = run("rank", "reference.png", *files, "--out", "r.html", "--out", "r.png", *WEIGHTS)
+    assert result.out == ranking.table(files) + "\n"
+    assert Path("r.html").is_file()
+    assert Path("r.png").is_file()
+    data = json.loads(run("rank", "reference.png", *files, "--json", *WEIGHTS).out)
+    assert [row["position"] for row in data["ranking"]] == ranking.order
+    verdicts = {row["name"]: row["verdict"] for row in data["ranking"]}
+    assert verdicts["reference.png"] == "image and reference look the same"
+
+
+def test_distort_draws_the_gallery(run) -> None:
+    assert run("distort", "reference.png").out == "wrote reference-gallery.png\n"
+    with Image.open("reference-gallery.png") as sheet:
+        assert sheet.height > sheet.width
+
+
+def test_distort_writes_one_picture_and_its_truth(run) -> None:
+    result = run("distort", "reference.png", "--family", "blur", "--amount", "0.7", "--out", "d.png")
+    assert result.out.splitlines() == ["wrote d.png", "wrote d-truth.png"]
+    assert (read_image("d.png") - read_image("reference.png")).abs().mean() > 0.005
+    assert Path("d-truth.png").is_file()
+    local = run(
+        "distort", "reference.png", "--kind", "white_noise", "--field", "perlin", "--amount", "1", "--seed", "3"
+    )
+    assert local.out.splitlines()[0] == "wrote reference-white_noise.png"
+    untouched = (read_image("reference-white_noise.png") == read_image("reference.png")).all(dim=1).float().mean()
+    assert 0.3 < untouched < 0.95
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("compare", "missing.png", "reference.png"),
+            "missing.png: expected an existing picture file, got no such file",
+        ),
+        (("compare", "a.jpg", "weights.safetensors"), "weights.safetensors: expected a readable JPEG"),
+        (("compare", "a.jpg", "reference.png", "--out", "c.gif"), "--out: expected a file name ending in .png"),
+        (("compare", "a.jpg", "reference.png", "--device", "quantum"), "--device: expected auto, cpu, cuda"),
+        (("compare", "a.jpg", "reference.png", "--weights", "a.jpg"), "weights"),
+        (("distort", "reference.png", "--family", "sepia"), "--family: expected one of blur, noise"),
+        (("distort", "reference.png", "--kind", "sepia"), "--kind: expected one of gaussian_blur"),
+        (
+            ("distort", "reference.png", "--family", "noise", "--kind", "jpeg"),
+            "--kind: expected a kind of noise (white_noise",
+        ),
+        (("distort", "reference.png", "--family", "blur", "--amount", "-0.5"), "--amount: expected a number in [0, 1]"),
+        (
+            ("distort", "reference.png", "--family", "blur", "--field", "sepia"),
+            "--field: expected one of global, perlin",
+        ),
+        (("distort", "reference.png", "--out", "d.html"), "--out: expected a file name ending in .png"),
+        (("train", "nowhere.yaml"), "config: expected a YAML file, or a shipped name"),
+    ],
+)
+def test_mistakes_are_one_line_and_code_two(run, arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_sizes_that_differ_name_the_reference(run) -> None:
+    Image.new("RGB", (80, 80)).save("square.png")
+    result = run("compare", "a.jpg", "square.png", *WEIGHTS)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "reference: expected the image's size, 72 x 96 (height x width), got 80 x 80" in result.err
+
+
+def test_unexpected_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    from pyiqa_pixelperfect.commands import compare as command
+
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(command, "compare", fail)
+    monkeypatch.setattr(sys, "argv", ["pixelperfect", "compare", "a", "b"])
+    with pytest.raises(ZeroDivisionError):
+        cli.app(standalone_mode=False)
+
+
+def test_train_calls_the_system_of_the_config(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shipped name is found without its folder; settings reach the config; the path of the weights is printed."""
+    from pyiqa_pixelperfect import systems
+
+    seen = []
+    monkeypatch.setattr(systems, "train", lambda config: seen.append(config) or tmp_path / "w.safetensors")
+    for name in ("pixelperfect/smoke.yaml", "configs/pixelperfect/smoke.yaml"):
+        result = run("train", name, "maps.steps=7", f"output={tmp_path}")
+        assert result.out.strip() == str(tmp_path / "w.safetensors")
+    assert [config.maps.steps for config in seen] == [7, 7]
+    assert seen[0].output == tmp_path
+
+
+def test_names_are_short_where_they_can_be() -> None:
+    assert labels([Path("x/a.png"), Path("y/b.png")]) == ["a.png", "b.png"]
+    assert labels([Path("x/a.png"), Path("y/a.png")]) == [str(Path("x/a.png")), str(Path("y/a.png"))]
+
+
+def test_device_names() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ConfigError, match="--device"):
+        choose_device("cuda:99")
+
+
+def test_gallery_shows_every_family_and_rising_amounts(folder: Path) -> None:
+    from pyiqa_pixelperfect.commands.distort import gallery_rows
+
+    clean = read_image(folder / "reference.png")
+    rows = gallery_rows(clean, seed=0)
+    assert list(rows) == list(FAMILIES)
+    for family, pictures in rows.items():
+        changes = [float((picture - clean[0]).abs().mean()) for _, picture in pictures]
+        if KINDS_BY_FAMILY[family][0].signed:
+            assert pictures[2][0] == "+0.0"
+            assert changes[2] < min(changes[1], changes[3])
+        else:
+            assert changes[-1] > changes[0]
