@@ -100,7 +100,15 @@ def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], card
             raise WeightsError("state", "finite weights", f"NaN or infinity in {name}", "They are not worth keeping.")
     entries = {**card, "format": FORMAT}
     entries.pop("sha256", None)
-    write_atomically(path, save(tensors, metadata={**entries, "sha256": _digest(tensors, entries)}))
+    write_atomically(path, _sorted(save(tensors, metadata={**entries, "sha256": _digest(tensors, entries)})))
+
+
+def _sorted(content: bytes) -> bytes:
+    """Sort the header: safetensors writes the card in an order of chance, but equal weights should be equal files."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + content[start:]
 
 
 def load_weights(path: str | os.PathLike[str], expected_class: str) -> tuple[dict[str, Tensor], dict[str, str]]:

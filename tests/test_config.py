@@ -77,7 +77,12 @@ def test_unknown_keys_wrong_types_and_missing_keys_are_reported_at_once(tmp_path
         build_config(Whole, settings(tmp_path, "nmae: x\npart: {steps: many, speed: 3}"))
     text = str(caught.value)
     assert "config: expected a valid Whole" in text
-    for part in ("name: Field required", "nmae: Extra inputs", "part.steps: Input should be a valid integer", "part.speed"):
+    for part in (
+        "name: Field required",
+        "nmae: Extra inputs",
+        "part.steps: Input should be a valid integer",
+        "part.speed",
+    ):
         assert part in text
 
 
@@ -95,7 +100,12 @@ def test_configurations_do_not_change():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a\n- b", "a YAML mapping, got list"), ("", "a YAML mapping, got NoneType"), ("a: [", "a YAML file"), ("a: \0", "YAML")],
+    [
+        ("- a\n- b", "a YAML mapping, got list"),
+        ("", "a YAML mapping, got NoneType"),
+        ("a: [", "a YAML file"),
+        ("a: \0", "YAML"),
+    ],
 )
 def test_files_that_are_no_mapping_are_refused(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -26,7 +27,7 @@ from pyiqa_pixelperfect.plots import (
     save_figure,
     truth_figure,
 )
-from pyiqa_pixelperfect.plots.style import colored_map, drawable, number, shorten
+from pyiqa_pixelperfect.plots.style import LESS, MORE, colored_map, drawable, number, shorten
 
 SHAPES = [(60, 90), (90, 60), (40, 160), (160, 40), (64, 64), (32, 32)]
 LONG_NAME = "holiday_2024/IMG_20240718_103012_compressed_and_resized_for_the_web.jpeg"
@@ -110,6 +111,8 @@ def test_bars_point_the_right_way() -> None:
     assert chart.get_xlim() == (-1, 1)  # fixed, so that two sheets can be compared
     ends = [bar.get_width() for bar in chart.patches[:2]]
     assert ends == pytest.approx([0.9, -0.8])
+    colors = [bar.get_facecolor()[:3] for bar in chart.patches[:2]]
+    assert colors == [to_rgb(MORE), to_rgb(LESS)]
 
 
 def test_any_pair_of_a_batch_can_be_drawn() -> None:

@@ -81,9 +81,7 @@ _ROWS = (
     ),
     Kind("banding", "banding", tone.banding, "display", _KADIS.format(22), "64 to 3 levels"),
     Kind("pixelation", "pixelation", spatial.pixelation, "display", _KADIS.format(21), "blocks of 2 to 12 px"),
-    Kind(
-        "unsharp_mask", "oversharpening", spatial.unsharp_mask, "processing", _KADIS.format(24), "halos, gain to 7"
-    ),
+    Kind("unsharp_mask", "oversharpening", spatial.unsharp_mask, "processing", _KADIS.format(24), "halos, gain to 7"),
     Kind("warp", "displacement", spatial.warp, "optics", "Perlin flow", "smooth bending to 7 px"),
     Kind("jitter", "displacement", spatial.jitter, "optics", _KADIS.format(19), "pixels from up to 4 px away"),
     Kind("patch_shift", "displacement", spatial.patch_shift, "display", _KADIS.format(20), "16 px patches moved"),

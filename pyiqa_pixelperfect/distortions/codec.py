@@ -25,7 +25,7 @@ from pyiqa_pixelperfect.distortions.jpeg import (
     shift_out,
     to_blocks,
 )
-from pyiqa_pixelperfect.distortions.strengths import keep_where_zero
+from pyiqa_pixelperfect.distortions.strengths import geometric, keep_where_zero
 
 __all__ = ["dead_zone", "forward_lifting", "inverse_lifting", "transform_codec", "wavelet_codec"]
 
@@ -88,13 +88,14 @@ def _quantize_wavelet(planes: Tensor, steps: Tensor, levels: int) -> Tensor:
     local = F.avg_pool2d(steps, 2)
     # The finest bands are the least visible: coarser steps there, as visual weighting tables have it.
     weight = 1.25 if levels == LEVELS else 1.0
-    bands = [dead_zone(band, weight * local) for band in (lh, hl)]
-    return _join(_quantize_wavelet(ll, local, levels - 1), *bands, dead_zone(hh, 1.4 * weight * local))
+    lh, hl = dead_zone(lh, weight * local), dead_zone(hl, weight * local)
+    hh = dead_zone(hh, 1.4 * weight * local)
+    return _join(_quantize_wavelet(ll, local, levels - 1), lh, hl, hh)
 
 
 def _steps(amount: Tensor, ends: tuple[float, float]) -> Tensor:
     """Step per pixel (B, 3, H, W): geometric in the amount, coarser for the two chroma planes."""
-    luma = ends[0] * (ends[1] / ends[0]) ** amount
+    luma = geometric(amount, ends)
     return torch.cat((luma, luma * CHROMA_COARSENESS, luma * CHROMA_COARSENESS), 1)
 
 

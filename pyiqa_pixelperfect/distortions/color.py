@@ -4,6 +4,8 @@ Positive = more saturated, warmer, more magenta. Sources: KADIS-700k types 7 and
 saturation; channel gains, the way a white-balance stage errs, for temperature and tint.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -39,7 +41,7 @@ def hsv_saturation(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
 def _gains(images: Tensor, amount: Tensor, stops: tuple[float, float, float]) -> Tensor:
     """Channel gains in powers of two, with the luma put back so that no brightness change hides in them."""
     exponents = torch.tensor(stops, dtype=images.dtype, device=images.device).reshape(1, 3, 1, 1)
-    shifted = images * torch.exp2(exponents * amount)
+    shifted = images * torch.exp(math.log(2.0) * exponents * amount)
     return shifted * (luma(images) / luma(shifted).clamp_min(1e-6))
 
 

@@ -58,8 +58,9 @@ class DistortionEngine:
             bit-identical to ``images``.
 
         Raises:
-            ImageError: the number of images is not that of the plan.
+            ImageError: ``images`` is not a (B, 3, H, W) float32 tensor, or B is not that of the plan.
         """
+        _check_images(images)
         if len(images) != len(plan):
             raise ImageError("images", f"as many as the plan has ({len(plan)})", f"{len(images)}")
         image = images.clone()
@@ -81,6 +82,11 @@ class DistortionEngine:
         return Draw(image, amounts)
 
 
+def _check_images(images: Tensor) -> None:
+    if images.dim() != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
+        raise ImageError("images", "a float32 tensor (B, 3, H, W)", f"{images.dtype} {tuple(images.shape)}")
+
+
 def _apply(kind: Kind, images: Tensor, amount: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
     if kind.on_grid:
         amount = align_to_grid(amount, seeds)
@@ -100,16 +106,19 @@ def apply_kind(name: str, images: Tensor, amount: float | Tensor, seed: int = 0)
         The distorted images, and the amount (B, 1, H, W) that was done, which codecs align to their grid.
 
     Raises:
-        ConfigError: no such kind, or an amount outside its range.
-        ImageError: ``images`` is not a (B, 3, H, W) floating-point tensor.
+        ConfigError: no such kind, or an amount of another shape or outside its range.
+        ImageError: ``images`` is not a (B, 3, H, W) float32 tensor.
     """
     if name not in KINDS:
         raise ConfigError("kind", f"one of {', '.join(KINDS)}", repr(name))
-    if images.dim() != 4 or images.shape[1] != 3 or not images.is_floating_point():
-        raise ImageError("images", "a float tensor (B, 3, H, W)", f"{images.dtype} {tuple(images.shape)}")
+    _check_images(images)
     kind = KINDS[name]
     field = torch.as_tensor(amount, dtype=images.dtype, device=images.device)
-    field = field.expand(len(images), 1, *images.shape[-2:])
+    whole = (len(images), 1, *images.shape[-2:])
+    try:
+        field = field.expand(whole)
+    except RuntimeError:
+        raise ConfigError("amount", f"a number or a field {whole}", f"a tensor {tuple(field.shape)}") from None
     low = -1.0 if kind.signed else 0.0
     if not bool(((field >= low) & (field <= 1.0)).all()):
         got = f"values from {field.min().item():.3g} to {field.max().item():.3g}"

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import hashed, hashed_uniform
+from pyiqa_pixelperfect.errors import ConfigError
 
 __all__ = ["FIELD_SHAPES", "FieldSettings", "amount_fields", "perlin_field", "perlin_noise"]
 
 #: What ``FieldSettings.shape`` counts: ``global`` covers everything, ``gradient`` grows steadily across the picture,
-#: ``halfplane`` and ``blob`` cover a side or a disk-like object, ``blocks`` covers whole 16 px blocks, ``perlin`` islands.
+#: ``halfplane`` and ``blob`` cover a side or a disk-like object, ``blocks`` covers whole 16 px blocks, ``perlin``
+#: islands.
 FIELD_SHAPES = ("perlin", "global", "gradient", "halfplane", "blob", "blocks")
 
 _GRID = 4  # patterns are smooth: computed on every fourth pixel and interpolated
@@ -103,7 +105,7 @@ def _octaves(settings: FieldSettings, height: int, width: int, stream: int) -> T
 
 
 def _ramp(settings: FieldSettings, height: int, width: int) -> Tensor:
-    """Signed distance along a random direction through the center, in units of half the diagonal."""
+    """Coordinate along a random direction through the center; both sides of the picture span [-1, 1]."""
     angle = hashed_uniform(settings.seeds, (1, 1), 11) * (2.0 * math.pi)
     y, x = _centered(height, width, settings.seeds.device)
     return angle.sin() * y + angle.cos() * x
@@ -166,7 +168,6 @@ def amount_fields(settings: FieldSettings, height: int, width: int) -> Tensor:
     return torch.where(whole, torch.ones_like(field), field)
 
 
-
 def _upsample(grid: Tensor, height: int, width: int, settings: FieldSettings) -> Tensor:
     """(B, h, w) pattern to (B, 1, H, W): bilinear, but nearest for blocks, whose borders stay straight."""
     grid = grid.unsqueeze(1)
@@ -192,10 +193,10 @@ def perlin_field(
     """One field (1, 1, H, W) in [0, 1] from plain numbers; arguments as in ``FieldSettings``.
 
     Raises:
-        ValueError: ``shape`` is not one of ``FIELD_SHAPES``.
+        ConfigError: ``shape`` is not one of ``FIELD_SHAPES``.
     """
     if shape not in FIELD_SHAPES:
-        raise ValueError(f"shape: expected one of {', '.join(FIELD_SHAPES)}, got {shape!r}")
+        raise ConfigError("shape", f"one of {', '.join(FIELD_SHAPES)}", repr(shape))
     numbers = {"scale": scale, "persistence": persistence, "coverage": coverage}
     numbers |= {"softness": softness, "variation": variation}
     settings = FieldSettings(

@@ -12,9 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
-from pyiqa_pixelperfect.distortions.strengths import keep_where_zero
+from pyiqa_pixelperfect.distortions.strengths import geometric, keep_where_zero
 
-__all__ = ["UNIT", "align_to_grid", "dct_matrix", "from_blocks", "grid_phase", "jpeg", "jpeg_at_quality", "mix_channels", "to_blocks"]
+__all__ = [
+    "UNIT",
+    "align_to_grid",
+    "dct_matrix",
+    "from_blocks",
+    "grid_phase",
+    "jpeg",
+    "jpeg_at_quality",
+    "mix_channels",
+    "to_blocks",
+]
 
 UNIT = 16  # px of the minimum coded unit with halved chroma
 QUALITY_RANGE = (95.0, 4.0)  # at amounts just above 0 and at 1
@@ -106,7 +116,7 @@ def _quantize(plane: Tensor, quality: Tensor, table: tuple[tuple[int, ...], ...]
     """Code one plane (B, 1, H, W) of 0..255 values with a quality (B, 1, H/8, W/8) per block."""
     dct = dct_matrix(8).to(plane)
     base = torch.tensor(table, dtype=plane.dtype, device=plane.device)
-    scale = torch.where(quality < 50.0, 5000.0 / quality, 200.0 - 2.0 * quality)[..., None, None]
+    scale = torch.where(quality < 50.0, (5000.0 / quality).floor(), 200.0 - 2.0 * quality)[..., None, None]
     steps = ((base * scale + 50.0) / 100.0).floor().clamp(1.0, 255.0)
     coefficients = dct @ (to_blocks(plane, 8) - 128.0) @ dct.T
     return from_blocks(dct.T @ ((coefficients / steps).round() * steps) @ dct) + 128.0
@@ -157,9 +167,7 @@ def jpeg(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     phase = grid_phase(seeds)
     padded = shift_in(images, phase, UNIT)
     units = F.avg_pool2d(shift_in(amount, phase, UNIT), UNIT)
-    quality = QUALITY_RANGE[0] * (QUALITY_RANGE[1] / QUALITY_RANGE[0]) ** units
+    quality = geometric(units, QUALITY_RANGE)
     halved = hashed_uniform(seeds, (1, 1, 1), 19) < 0.75
-    coded = torch.where(
-        halved, jpeg_at_quality(padded, quality), jpeg_at_quality(padded, quality, subsample=False)
-    )
+    coded = torch.where(halved, jpeg_at_quality(padded, quality), jpeg_at_quality(padded, quality, subsample=False))
     return keep_where_zero(images, amount, shift_out(coded, phase, height, width))

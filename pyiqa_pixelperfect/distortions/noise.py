@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.blur import gaussian_filter
 from pyiqa_pixelperfect.distortions.counter import hashed_normal, hashed_uniform
-from pyiqa_pixelperfect.distortions.strengths import keep_where_zero
+from pyiqa_pixelperfect.distortions.strengths import keep_where_zero, one_and_a_half_power
 
 __all__ = ["chroma_noise", "grain", "impulse_noise", "luma_noise", "poisson_noise", "speckle_noise", "white_noise"]
 
@@ -32,38 +32,38 @@ def _normal(images: Tensor, seeds: Tensor, channels: int = 3) -> Tensor:
 
 def white_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Gaussian noise, independent in each pixel and channel, deviation up to 0.2."""
-    noise = _normal(images, seeds) * (WHITE_DEVIATION * amount**1.5)
+    noise = _normal(images, seeds) * (WHITE_DEVIATION * one_and_a_half_power(amount))
     return keep_where_zero(images, amount, images + noise)
 
 
 def luma_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Gaussian noise equal in all channels, deviation up to 0.18."""
-    noise = _normal(images, seeds, 1) * (LUMA_DEVIATION * amount**1.5)
+    noise = _normal(images, seeds, 1) * (LUMA_DEVIATION * one_and_a_half_power(amount))
     return keep_where_zero(images, amount, images + noise)
 
 
 def chroma_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Gaussian noise in the two color differences alone, in blotches of about 1.5 px, deviation up to 0.22."""
+    """Gaussian noise in the two color differences alone, in blotches of about 1.5 px, deviation up to 0.11 each."""
     planes = gaussian_filter(_normal(images, seeds, 2), 0.7) * 2.4  # 2.4 restores the deviation the filter takes
     noise = torch.einsum("rc,bchw->brhw", torch.tensor(CHROMA_TO_RGB).to(images), planes)
-    return keep_where_zero(images, amount, images + noise * (0.5 * CHROMA_DEVIATION * amount**1.5))
+    return keep_where_zero(images, amount, images + noise * (0.5 * CHROMA_DEVIATION * one_and_a_half_power(amount)))
 
 
 def grain(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Spatially correlated noise, as demosaicing leaves it, deviation up to 0.15."""
     noise = gaussian_filter(_normal(images, seeds), 0.8) * 2.8
-    return keep_where_zero(images, amount, images + noise * (GRAIN_DEVIATION * amount**1.5))
+    return keep_where_zero(images, amount, images + noise * (GRAIN_DEVIATION * one_and_a_half_power(amount)))
 
 
 def poisson_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Photon noise: deviation proportional to the square root of the value, up to 0.3 at white."""
-    noise = _normal(images, seeds) * images.clamp_min(0.0).sqrt() * (POISSON_DEVIATION * amount**1.5)
+    noise = _normal(images, seeds) * images.clamp_min(0.0).sqrt() * (POISSON_DEVIATION * one_and_a_half_power(amount))
     return keep_where_zero(images, amount, images + noise)
 
 
 def speckle_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Multiplicative noise, deviation up to 0.45 of the value."""
-    noise = _normal(images, seeds) * images * (SPECKLE_DEVIATION * amount**1.5)
+    noise = _normal(images, seeds) * images * (SPECKLE_DEVIATION * one_and_a_half_power(amount))
     return keep_where_zero(images, amount, images + noise)
 
 
@@ -72,7 +72,7 @@ def impulse_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     uniform = hashed_uniform(seeds, (3, *images.shape[-2:]), 3)
     together = (hashed_uniform(seeds, (1, 1, 1), 4) < 0.5).expand_as(uniform)
     uniform = torch.where(together, uniform[:, :1].expand_as(uniform), uniform)
-    density = IMPULSE_DENSITY * amount**1.5
+    density = IMPULSE_DENSITY * one_and_a_half_power(amount)
     noisy = torch.where(uniform < density / 2, torch.zeros_like(images), images)
     noisy = torch.where(uniform > 1.0 - density / 2, torch.ones_like(images), noisy)
     return keep_where_zero(images, amount, noisy)

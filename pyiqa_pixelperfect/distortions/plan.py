@@ -80,6 +80,12 @@ def _choose(draw: NDArray[np.float64], chances: tuple[float, ...]) -> NDArray[np
     return np.minimum(np.searchsorted(edges, draw, side="right"), len(chances) - 1)
 
 
+def _local(shapes: tuple[float, ...]) -> tuple[float, ...]:
+    """Chances of the field shapes for kinds that are never global; Perlin fields where nothing else is left."""
+    chances = tuple(0.0 if n == "global" else chance for n, chance in zip(FIELD_SHAPES, shapes, strict=True))
+    return chances if sum(chances) > 0.0 else tuple(float(name == "perlin") for name in FIELD_SHAPES)
+
+
 def _choose_kinds(draws: NDArray[np.float64], slots: int) -> NDArray[np.int64]:
     """Kinds (B, S): S different families per picture, each by equal chance, then a kind of that family."""
     order = np.argsort(draws[:, : len(FAMILIES)], axis=1)[:, :slots]
@@ -124,8 +130,9 @@ def draw_plan(settings: PlanSettings, indices: NDArray[np.int64] | list[int], se
     signed = np.array([kind.signed for kind in KINDS.values()] + [False])[kinds]
     local_only = np.array([kind.local_only for kind in KINDS.values()] + [False])[kinds]
     peaks = _between(draws[..., 0], settings.amounts) * np.where(signed & (draws[..., 1] < 0.5), -1.0, 1.0)
-    local = tuple(0.0 if name == "global" else chance for name, chance in zip(FIELD_SHAPES, settings.shapes, strict=True))
-    shapes = np.where(local_only, _choose(draws[..., 2], local), _choose(draws[..., 2], settings.shapes))
+    shapes = np.where(
+        local_only, _choose(draws[..., 2], _local(settings.shapes)), _choose(draws[..., 2], settings.shapes)
+    )
     seeds = planned_seeds(seed, epoch, rows, 3, 2 * slots)
 
     def slotwise(values: NDArray[np.float64]) -> Tensor:

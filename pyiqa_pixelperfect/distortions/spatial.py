@@ -13,7 +13,7 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.blur import gaussian_filter
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from pyiqa_pixelperfect.distortions.fields import perlin_noise
-from pyiqa_pixelperfect.distortions.strengths import interpolate_strengths, keep_where_zero
+from pyiqa_pixelperfect.distortions.strengths import interpolate_strengths, keep_where_zero, one_and_a_half_power
 
 __all__ = [
     "color_patch",
@@ -59,7 +59,7 @@ def unsharp_mask(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     wide = hashed_uniform(seeds, (1, 1, 1), 8)
     narrow_blur, wide_blur = (gaussian_filter(images, sigma) for sigma in SHARPEN_SIGMAS)
     detail = images - torch.lerp(narrow_blur, wide_blur, wide.expand_as(images))
-    return keep_where_zero(images, amount, images + SHARPEN_GAIN * amount**1.5 * detail)
+    return keep_where_zero(images, amount, images + SHARPEN_GAIN * one_and_a_half_power(amount) * detail)
 
 
 def _sample(images: Tensor, shift_y: Tensor, shift_x: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def fringing(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     y = torch.linspace(-1.0, 1.0, height, device=images.device).reshape(1, -1, 1)
     x = torch.linspace(-1.0, 1.0, width, device=images.device).reshape(1, 1, -1)
     radial = draws[:, 1] < 0.5
-    # Radial fringes keep half their reach at the center, so that the truth is never a fringe that is not there.
+    # Radial fringes reach in full from half way to the border on; toward the center they shrink to none.
     length = (y.square() + x.square()).sqrt().clamp_min(0.5)
     toward_y = torch.where(radial, y / length, angle.sin())
     toward_x = torch.where(radial, x / length, angle.cos())

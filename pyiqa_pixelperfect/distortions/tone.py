@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
-from pyiqa_pixelperfect.distortions.strengths import keep_where_zero
+from pyiqa_pixelperfect.distortions.strengths import geometric, keep_where_zero
 
 __all__ = ["banding", "contrast_curve", "contrast_stretch", "exposure", "gamma_error", "luma", "mean_shift"]
 
@@ -32,12 +32,13 @@ def luma(images: Tensor) -> Tensor:
 
 def exposure(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Gain of up to 1.3 stops either way, clipped; ``seeds`` is not used."""
-    return keep_where_zero(images, amount, images * torch.exp2(EXPOSURE_STOPS * amount))
+    return keep_where_zero(images, amount, images * torch.exp(EXPOSURE_STOPS * math.log(2.0) * amount))
 
 
 def gamma_error(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Power law: exponent 2.6 at amount -1 (darker), 1/2.6 at 1 (brighter); ``seeds`` is not used."""
-    bent = images.clamp_min(1e-6) ** torch.exp(-math.log(GAMMA_BASE) * amount)
+    exponent = torch.exp(-math.log(GAMMA_BASE) * amount)
+    bent = torch.exp(images.clamp_min(1e-6).log() * exponent)
     return keep_where_zero(images, amount, torch.where(images > 0, bent, images))
 
 
@@ -53,7 +54,8 @@ def _slope(amount: Tensor) -> Tensor:
 
 def contrast_stretch(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Slope of 0.12 to 2.6 about a pivot drawn per image: its mean luma or middle gray."""
-    mean = luma(images).mean((2, 3), keepdim=True)
+    # One axis at a time: a mean over both is summed in another order when the image is alone in its batch.
+    mean = luma(images).mean(3, keepdim=True).mean(2, keepdim=True)
     pivot = torch.where(hashed_uniform(seeds, (1, 1, 1), 5) < 0.7, mean, torch.full_like(mean, 0.5))
     return keep_where_zero(images, amount, pivot + (images - pivot) * _slope(amount))
 
@@ -64,13 +66,13 @@ def contrast_curve(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     reach = torch.tanh(steep / 4.0)
     more = 0.5 + 0.5 * torch.tanh((images - 0.5) * steep / 2.0) / reach
     inside = ((images - 0.5) * 2.0 * reach).clamp(-1.0 + 1e-6, 1.0 - 1e-6)
-    less = 0.5 + torch.atanh(inside) * 2.0 / steep
+    less = 0.5 + (torch.log1p(inside) - torch.log1p(-inside)) / steep  # 2 atanh(inside) / steep
     return keep_where_zero(images, amount, torch.where(amount > 0, more, less))
 
 
 def banding(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Values rounded (or, by a draw per image, cut down) to 64 levels at small amounts, 3 at amount 1."""
-    levels = BAND_LEVELS[0] * (BAND_LEVELS[1] / BAND_LEVELS[0]) ** amount
+    levels = geometric(amount, BAND_LEVELS)
     rounded = (images * (levels - 1.0)).round() / (levels - 1.0)
     cut = ((images * levels).floor() / levels).clamp_max(1.0)
     return keep_where_zero(images, amount, torch.where(hashed_uniform(seeds, (1, 1, 1), 6) < 0.5, rounded, cut))

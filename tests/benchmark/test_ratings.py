@@ -41,6 +41,9 @@ def test_a_metric_that_agrees_and_one_that_does_not(table, fake_metric):
     assert best["within noise"] == best["within contrast"] == pytest.approx(1.0)
     assert worst["within noise"] == pytest.approx(-1.0)
     assert best["within"] == pytest.approx(-worst["within"])
+    assert best["centered"] == pytest.approx(-worst["centered"])
+    assert best["centered"] > 0.5
+    assert best["across"] > 0.5
     assert best["within_low"] <= best["within"] <= best["within_high"]
     assert worst["ahead"] == pytest.approx(best["within"] - worst["within"])
     assert best["failed"] == 0

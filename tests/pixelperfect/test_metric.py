@@ -118,8 +118,12 @@ def altered(path: Path, **changes: str | None) -> Path:
         ({"sizes": "[1, 2]"}, "sizes that fit"),
         ({"sizes": json.dumps({"families": 14, "encoder": [4, 6, 8, 8], "decoder": 3})}, "sizes that fit"),
         (
-            {"sizes": json.dumps({"families": 14, "encoder": [4, 6, 8, 8, 16], "decoder": [8, 8, 12, 12]}
-                                 | {"hidden": 6, "embedding": 5})},
+            {
+                "sizes": json.dumps(
+                    {"families": 14, "encoder": [4, 6, 8, 8, 16], "decoder": [8, 8, 12, 12]}
+                    | {"hidden": 6, "embedding": 5}
+                )
+            },
             "size mismatch",
         ),
     ],
@@ -133,7 +137,7 @@ def test_w3_missing_and_surplus_tensors_are_errors(saved):
     state, card = load_weights(saved, "PixelPerfect")
     name = "map_network.head.weight"
     save_weights(saved, {n: t for n, t in state.items() if n != name}, card)
-    with pytest.raises(WeightsError, match=f'Missing key.*{name}'):
+    with pytest.raises(WeightsError, match=f"Missing key.*{name}"):
         PixelPerfect.load(saved)
     save_weights(saved, {**state, "surplus": torch.zeros(1)}, card)
     with pytest.raises(WeightsError, match="surplus"):

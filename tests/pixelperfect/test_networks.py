@@ -58,7 +58,9 @@ def test_maps_and_scores_are_antisymmetric_at_any_size(_lived_in, seed, height, 
 def test_n1_identical_images_are_exactly_equal(metric, height, width):
     image, reference = pair(1, height, width, batch=3)
     for picture in (image, reference):
-        assert torch.equal(metric.map_network(picture, picture), torch.full_like(metric.map_network(picture, picture), 0.5))
+        assert torch.equal(
+            metric.map_network(picture, picture), torch.full_like(metric.map_network(picture, picture), 0.5)
+        )
         assert torch.equal(score_of(metric, picture, picture), torch.zeros(3))
 
 
@@ -108,7 +110,9 @@ def test_n4_every_parameter_gets_a_gradient(small):
     fused = network.fuse(*split_pyramid(network.encode(torch.cat((image, reference)))))
     hidden = score.hidden(fused)
     weights = torch.randn(score.embed(hidden).shape, generator=torch.Generator().manual_seed(0))
-    (network.logits(fused).square().mean() + score.density(hidden).mean() + (score.embed(hidden) * weights).sum()).backward()
+    (
+        network.logits(fused).square().mean() + score.density(hidden).mean() + (score.embed(hidden) * weights).sum()
+    ).backward()
     silent = [name for name, p in small.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # It would cancel in the difference of the two orders: it is the one parameter without a say in the score.
     assert set(silent) <= {"score_network.rate.bias"}

@@ -58,7 +58,12 @@ def test_t2_a_damaged_newest_falls_back_with_a_warning(tmp_path, caplog, damage)
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         content[1000] ^= 4
-    contents = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint", "flipped": content}
+    contents = {
+        "truncated": content[: len(content) // 2],
+        "empty": b"",
+        "text": b"not a checkpoint",
+        "flipped": content,
+    }
     path.unlink()
     if damage == "folder":
         path.mkdir()

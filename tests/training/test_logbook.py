@@ -56,7 +56,9 @@ def test_t1_a_resumed_log_reads_like_an_uninterrupted_one(tmp_path):
     assert (tmp_path / "resumed" / "log.jsonl").read_bytes() == (tmp_path / "straight" / "log.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("rest", [b'{"step": 3, "sta', b"{", b'{"step": 3}', b"\x00\x00\x00", b"3", b'"a"', b"\xff\xfe", b"null"])
+@pytest.mark.parametrize(
+    "rest", [b'{"step": 3, "sta', b"{", b'{"step": 3}', b"\x00\x00\x00", b"3", b'"a"', b"\xff\xfe", b"null"]
+)
 def test_t2_a_last_line_that_is_cut_off_is_dropped(tmp_path, rest):
     write(tmp_path, 0, 2)
     with (tmp_path / "log.jsonl").open("ab") as file:
