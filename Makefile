@@ -39,8 +39,13 @@ unit: $(TEST_ENV)/package.stamp
 coverage: $(TEST_ENV)/package.stamp  ## the tests again, with line and branch coverage
 	$(PYTEST) --cov --cov-config=../pyproject.toml --cov-report=term --cov-report=html:../htmlcov .
 
-bench: $(TEST_ENV)/package.stamp  ## the measurements of the README, from this checkout
-	$(TEST_ENV)/bin/python -m benchmark
+bench: $(TEST_ENV)/package.stamp  ## the measurements of the README: make bench PHOTOS=folder of clean photos
+	$(TEST_ENV)/bin/python -m benchmark antisymmetry
+	$(TEST_ENV)/bin/python -m benchmark speed
+ifdef PHOTOS
+	$(TEST_ENV)/bin/python -m benchmark localization --photos $(PHOTOS)
+	$(TEST_ENV)/bin/python -m benchmark ladders --photos $(PHOTOS)
+endif
 
 upstream: $(TEST_ENV)/package.stamp  ## pyiqa's own tests of our metrics: make upstream PYIQA=path/to/IQA-PyTorch
 	$(TEST_ENV)/bin/python tests/upstream/run_pyiqa_tests.py $(PYIQA)

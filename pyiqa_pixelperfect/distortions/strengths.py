@@ -9,7 +9,6 @@ another code path than the rest and may differ in the last bit, so that a pixel 
 """
 
 import math
-
 from collections.abc import Sequence
 
 import torch

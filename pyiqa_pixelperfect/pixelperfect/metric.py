@@ -26,6 +26,7 @@ from pyiqa_pixelperfect.pixelperfect.networks import (
     RelationalScoreNet,
     crop_cells,
     fold_normalization,
+    seeded_weights,
     split_pyramid,
 )
 from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
@@ -41,6 +42,7 @@ class PixelPerfect(nn.Module):
     Args:
         maps: the distortion-map network; by default one of the default size, untrained.
         score: the score network; likewise.
+        seed: of the initial weights of networks that are not given.
 
     Attributes:
         families: names of the map channels.
@@ -50,10 +52,13 @@ class PixelPerfect(nn.Module):
 
     lower_better = False
 
-    def __init__(self, maps: DistortionMapNet | None = None, score: RelationalScoreNet | None = None) -> None:
+    def __init__(
+        self, maps: DistortionMapNet | None = None, score: RelationalScoreNet | None = None, *, seed: int = 0
+    ) -> None:
         super().__init__()
-        self.map_network = DistortionMapNet(len(FAMILIES)) if maps is None else maps
-        self.score_network = RelationalScoreNet() if score is None else score
+        with seeded_weights(seed):
+            self.map_network = DistortionMapNet(len(FAMILIES)) if maps is None else maps
+            self.score_network = RelationalScoreNet() if score is None else score
         self.families = FAMILIES
         self.card: dict[str, str] = {}
         self.eval()
@@ -71,8 +76,10 @@ class PixelPerfect(nn.Module):
         state, card = load_weights(bundled_weights("pixelperfect") if path is None else path, _CLASS)
         try:
             sizes = json.loads(card["sizes"])
-            maps = DistortionMapNet(sizes["families"], sizes["encoder"], sizes["decoder"])
-            metric = cls(maps, RelationalScoreNet(sizes["decoder"], sizes["hidden"], sizes["embedding"]))
+            with seeded_weights(0):  # about to be overwritten, but drawing them must not disturb the caller's generator
+                maps = DistortionMapNet(sizes["families"], sizes["encoder"], sizes["decoder"])
+                score = RelationalScoreNet(sizes["decoder"], sizes["hidden"], sizes["embedding"])
+            metric = cls(maps, score)
             metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise WeightsError("weights", "tensors and sizes that fit the network", str(error)) from error

@@ -13,7 +13,8 @@ Deviations from the paper, and why:
 * ``q`` pools a non-negative error density: a score that is independent of picture size and can be shown as a map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["DistortionMapNet", "Encoder", "FusedFeatures", "FusionDecoder", "RelationalScoreNet"]
+__all__ = ["DistortionMapNet", "Encoder", "FusedFeatures", "FusionDecoder", "RelationalScoreNet", "seeded_weights"]
 
 STRIDE = 32  # of the deepest encoder level: sides are padded to a multiple of it
 MAP_STRIDE = 4  # one map cell per 4x4 pixels
@@ -262,6 +263,14 @@ class RelationalScoreNet(nn.Module):
         if size is not None:
             density = crop_cells(density, size, DENSITY_STRIDE)
         return density.mean((1, 2, 3))
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Networks built inside get initial weights drawn from ``seed``; the caller's generators are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which would seed the GPUs too
+        yield
 
 
 def split_pyramid(pyramid: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

@@ -23,7 +23,7 @@ from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.errors import ConfigError, DataError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig, StageConfig
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
-from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet, RelationalScoreNet
+from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet, RelationalScoreNet, seeded_weights
 from pyiqa_pixelperfect.pixelperfect.stages import MapStage, ScoreStage, map_batch, ranked_sets
 from pyiqa_pixelperfect.pixelperfect.validation import HeldOut, require_previews
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint, save_checkpoint
@@ -110,8 +110,7 @@ def _train(config: PixelPerfectConfig, processes: Processes) -> Path:
 def build_networks(config: PixelPerfectConfig, device: torch.device) -> tuple[DistortionMapNet, RelationalScoreNet]:
     """Both networks with initial weights drawn from the configuration's seed, the caller's generator left alone."""
     sizes = config.network
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded_weights(config.seed):
         maps = DistortionMapNet(encoder_widths=sizes.encoder_widths, decoder_widths=sizes.decoder_widths)
         score = RelationalScoreNet(sizes.decoder_widths, sizes.score_hidden, sizes.embedding)
     last = torch.channels_last

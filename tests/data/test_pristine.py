@@ -62,7 +62,7 @@ def test_broken_manifests_are_refused(folder, content, message):
 
 def test_missing_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(
-        DataError, match="photos: expected a folder of photos or a CSV manifest, got .*which does not exist"
+        DataError, match=r"photos: expected a folder of photos or a CSV manifest, got .*which does not exist"
     ):
         list_photos(tmp_path / "none")
     with pytest.raises(DataError, match=r"photos: expected a folder with pictures \(.*\.png.*\), got none in"):

@@ -37,7 +37,7 @@ def live_in(metric: PixelPerfect, side: int = 64) -> PixelPerfect:
 
 
 @pytest.fixture(scope="session")
-def _lived_in() -> PixelPerfect:
+def lived_in() -> PixelPerfect:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         return live_in(PixelPerfect()).requires_grad_(False)
@@ -52,9 +52,9 @@ def _small() -> PixelPerfect:
 
 
 @pytest.fixture
-def metric(_lived_in: PixelPerfect) -> PixelPerfect:
+def metric(lived_in: PixelPerfect) -> PixelPerfect:
     """The default networks, lived in, frozen, in evaluation mode."""
-    return copy.deepcopy(_lived_in)
+    return copy.deepcopy(lived_in)
 
 
 @pytest.fixture

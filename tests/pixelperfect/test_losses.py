@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.losses import hinge_loop, info_nce_loop, map_loss_loop, map_target_loop
 from torch import Tensor
 from torch.autograd import gradcheck
 
 from pyiqa_pixelperfect.pixelperfect.losses import hinge_loss, info_nce, map_loss, map_target
+from reference.losses import hinge_loop, info_nce_loop, map_loss_loop, map_target_loop
 
 CASES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 SEEDS = st.integers(0, 2**31 - 1)

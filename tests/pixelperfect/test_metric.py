@@ -241,7 +241,7 @@ def test_mismatched_pictures_are_refused(small, method):
 
 
 def test_compare_refuses_values_outside_the_range_by_the_name_of_the_argument(small):
-    with pytest.raises(ImageError, match="^reference: expected values in"):
+    with pytest.raises(ImageError, match=r"^reference: expected values in"):
         small.compare(torch.rand(3, 64, 64), torch.rand(3, 64, 64) * 3)
 
 

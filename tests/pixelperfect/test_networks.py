@@ -47,11 +47,11 @@ def test_the_lived_in_network_has_opinions(metric):
 
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 10_000), st.integers(33, 130), st.integers(33, 130))
-def test_maps_and_scores_are_antisymmetric_at_any_size(_lived_in, seed, height, width):
+def test_maps_and_scores_are_antisymmetric_at_any_size(lived_in, seed, height, width):
     image, reference = pair(seed, height, width)
-    maps = _lived_in.map_network
+    maps = lived_in.map_network
     assert (maps(image, reference) + maps(reference, image) - 1).abs().max() <= 1e-6
-    assert (score_of(_lived_in, image, reference) + score_of(_lived_in, reference, image)).abs().max() <= 1e-5
+    assert (score_of(lived_in, image, reference) + score_of(lived_in, reference, image)).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 47), (65, 130), (128, 96)])

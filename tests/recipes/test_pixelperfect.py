@@ -130,7 +130,7 @@ def test_weights_of_the_run_are_those_of_its_last_checkpoint(smoke):
 
 
 def test_the_map_network_does_not_move_in_stage_two(smoke, photos, tmp_path):
-    first = load_checkpoint(sorted(smoke.glob("checkpoint-*.pt"))[0])  # step 60, the end of stage 1
+    first = load_checkpoint(min(smoke.glob("checkpoint-*.pt")))  # step 60, the end of stage 1
     assert first["stage"] == "maps"
     averaged = {name.removeprefix("module."): t for name, t in first["averaged"].items() if name.startswith("module.")}
     last = latest_checkpoint(smoke)["model"]
@@ -211,7 +211,7 @@ def test_t1_a_killed_run_resumes_to_the_same_bits(straight, photos, tmp_path):
     assert_same_run(straight, output)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands in for whatever ends a run."""
 
 
@@ -222,11 +222,11 @@ def test_t1_a_run_stopped_at_any_step_resumes_to_the_same_bits(straight, photos,
     def stop(book: logbook.Logbook, text: str) -> None:
         count.append(text)
         if len(count) == step:
-            raise Stopped
+            raise StoppedError
         advance(book, text)
 
     monkeypatch.setattr(logbook.Logbook, "advance", stop)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(config_of(photos, tmp_path, *BRIEF))
     monkeypatch.setattr(logbook.Logbook, "advance", advance)
     train(config_of(photos, tmp_path, *BRIEF))
@@ -251,7 +251,7 @@ def test_checkpoints_of_the_first_layout_still_resume(straight, photos, tmp_path
             maps = {f"module.{n[5:]}": t for n, t in state["model"].items() if n.startswith("maps.")}
             state["averaged"] = {"n_averaged": torch.tensor(1), **maps}
             torch.save(state, tmp_path / source.name)
-    sorted(tmp_path.glob("checkpoint-*.pt"))[-1].unlink()  # so that there is something left to do
+    max(tmp_path.glob("checkpoint-*.pt")).unlink()  # so that there is something left to do
     monkeypatch.setattr(trainer, "current_commit", lambda: "new")
     train(config_of(photos, tmp_path, *BRIEF))
     assert_same(tensors_of(tmp_path / "pixelperfect.safetensors"), tensors_of(straight / "pixelperfect.safetensors"))
@@ -267,11 +267,11 @@ def test_the_card_names_the_commit_the_run_began_with(photos, tmp_path, monkeypa
         save(*values)
         calls.append(values)
         if len(calls) in (1, 3):
-            raise Stopped
+            raise StoppedError
 
     monkeypatch.setattr(trainer, "save_checkpoint", stop)
     for _ in range(2):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             train(config_of(photos, tmp_path, *BRIEF, "maps.steps=2"))
     train(config_of(photos, tmp_path, *BRIEF, "maps.steps=2"))
     assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["commit"] == "one, resumed at two"
@@ -304,14 +304,14 @@ def test_other_photos_do_not_resume(straight, photos, tmp_path):
     state = latest_checkpoint(straight)
     config = config_of(photos, straight, *BRIEF)
     trainer._check_same_run(config, state["photos"], state)
-    with pytest.raises(DataError, match="photos: expected those that the run in .* began with, got others"):
+    with pytest.raises(DataError, match=r"photos: expected those that the run in .* began with, got others"):
         trainer._check_same_run(config, "other", state)
     manifest.write_text("file\n" + "\n".join(map(str, listed[:3])))
     with pytest.raises(DataError, match="at least 5 photos"):
         train(config_of(manifest, tmp_path / "run", *BRIEF))
 
 
-# ------------------------------------------------------------------------------------------- it saves no numbers that are none
+# --------------------------------------------------------------------------------- it saves no numbers that are none
 
 
 def assert_all_finite(output: Path) -> int:
@@ -338,7 +338,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
 
 def test_t3_lasting_nan_stops_the_run(photos, tmp_path, monkeypatch):
     poison(monkeypatch, set(range(3, 99)))
-    with pytest.raises(TrainingDivergedError, match="got loss nan .* at step 4, 3 such steps in a row"):
+    with pytest.raises(TrainingDivergedError, match=r"got loss nan .* at step 4, 3 such steps in a row"):
         train(config_of(photos, tmp_path, *BRIEF, "checkpoint_every=1"))
     assert assert_all_finite(tmp_path) == 2
     assert not (tmp_path / "pixelperfect.safetensors").exists()
@@ -411,16 +411,10 @@ def test_t5_two_processes_train_together(photos, tmp_path):
     ]
     overrides = [*BRIEF, "maps.steps=3", "score.steps=2"]
     command = [sys.executable, *launch, str(tmp_path / "program.py"), *arguments(photos, tmp_path / "run", *overrides)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert [entry["step"] for entry in log_of(tmp_path / "run") if entry["stage"] in {"maps", "score"}] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    steps = [entry["step"] for entry in log_of(tmp_path / "run") if entry["stage"] in {"maps", "score"}]
+    assert steps == [1, 2, 3, 4, 5]
     metric = PixelPerfect.load(tmp_path / "run" / "pixelperfect.safetensors")
     assert metric(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)).isfinite().all()

@@ -1,4 +1,4 @@
-"""Slow twins of the losses of Pixel Perfect: Python loops over numbers, written from the formulas, not from the code."""
+"""Slow twins of the losses of Pixel Perfect: Python loops over numbers, written from formulas, not from code."""
 
 import math
 from collections.abc import Sequence

@@ -93,7 +93,7 @@ def test_unknown_devices_are_named(device):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_missing_cuda_device_is_named():
-    with pytest.raises(ConfigError, match="'cuda:0', but torch finds no CUDA device. Use device=cpu"):
+    with pytest.raises(ConfigError, match=r"'cuda:0', but torch finds no CUDA device. Use device=cpu"):
         join_processes("cuda")
     assert join_processes("auto").device == torch.device("cpu")
 

@@ -18,7 +18,7 @@ def test_t3_three_bad_steps_in_a_row_end_the_run(loss, norm):
     assert not guard.accept(1, loss, norm)
     assert not guard.accept(2, loss, norm)
     with pytest.raises(
-        TrainingDivergedError, match="training: expected finite losses and gradients, got .* at step 3, 3"
+        TrainingDivergedError, match=r"training: expected finite losses and gradients, got .* at step 3, 3"
     ):
         guard.accept(3, loss, norm)
     assert guard.skipped == 3
@@ -50,6 +50,6 @@ def test_t3_weights_that_are_no_numbers_are_named(value):
     good = {"a": torch.ones(3), "count": torch.tensor(2), "none": torch.zeros(0)}
     check_finite(4, good)
     with pytest.raises(
-        TrainingDivergedError, match="expected finite weights, got 1 of 2 values of bad NaN .* at step 4"
+        TrainingDivergedError, match=r"expected finite weights, got 1 of 2 values of bad NaN .* at step 4"
     ):
         check_finite(4, {**good, "bad": torch.tensor([0.0, value])})
