@@ -79,13 +79,13 @@ class StageConfig(Config):
 
 
 class MapStageConfig(StageConfig):
-    """Stage 1, the distortion maps."""
+    """Stage 1, the distortion maps; and its optional warm restart (``refine``) from the averaged weights."""
 
     versions: Positive = 2  # distorted versions of each photo; they are also compared with one another
     weight_high: Rate = 10.0  # the paper's weight of distorted cells, at the start
     weight_high_final: Rate = 10.0  # and at the end; it moves geometrically in between
     beta: Share = 0.05
-    averaging: Share = 0.999  # decay of the weight average that is kept
+    averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 
 class ScoreStageConfig(StageConfig):
@@ -116,6 +116,7 @@ class PixelPerfectConfig(Config):
     engine: EngineConfig = EngineConfig()
     network: NetworkConfig = NetworkConfig()
     maps: MapStageConfig
+    refine: MapStageConfig = MapStageConfig(steps=0, photos=16, learning_rate=0.001)
     score: ScoreStageConfig
     log_every: Positive = 10
     checkpoint_every: Positive = 200

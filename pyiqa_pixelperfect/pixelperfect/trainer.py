@@ -1,5 +1,7 @@
 """Training of Pixel Perfect (arXiv 2605.02863): stage 1 the distortion maps, stage 2 the score on frozen features.
 
+Stage 1 may have a warm restart (``refine``), which starts from its averaged weights with a fresh optimizer.
+
 Run it by ``pixelperfect train configs/pixelperfect/default.yaml``, or under ``torchrun`` on several processes. All
 randomness is a function of the seed and the sample number, so a checkpoint is weights, optimizer and a step number,
 and a run killed at any moment continues to the same bits (on one device and build).
@@ -21,7 +23,7 @@ from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_photos
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.errors import ConfigError, DataError
-from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig, StageConfig
+from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, PixelPerfectConfig, StageConfig
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet, RelationalScoreNet, seeded_weights
 from pyiqa_pixelperfect.pixelperfect.stages import MapStage, ScoreStage, map_batch, ranked_sets
@@ -96,9 +98,11 @@ def _train(config: PixelPerfectConfig, processes: Processes) -> Path:
     guard.load_state_dict(resumed.get("guard", {}))
     with Logbook(config.output, int(resumed.get("step", 0)), active=processes.first) as logbook:
         run = _Run(config, processes, train_photos, held_out, engine, logbook, guard, identity)
-        if resumed.get("stage") != "score":
-            maps = _train_maps(run, maps, resumed)
-            resumed = {}
+        stage = resumed.get("stage", "maps")
+        if stage == "maps":
+            maps, resumed = _train_maps(run, "maps", maps, config.maps, resumed, offset=0), {}
+        if stage != "score" and config.refine.steps:
+            maps, resumed = _train_maps(run, "refine", maps, config.refine, resumed, offset=config.maps.steps), {}
         figures = _train_score(run, maps, score, resumed)
     path = config.output / "pixelperfect.safetensors"
     if processes.first:
@@ -145,9 +149,10 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _train_maps(run: _Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> DistortionMapNet:
-    """Stage 1; returns the running average of the weights."""
-    config = run.config.maps
+def _train_maps(
+    run: _Run, name: str, maps: DistortionMapNet, config: MapStageConfig, resumed: dict[str, Any], offset: int
+) -> DistortionMapNet:
+    """Stage 1, or its warm restart; returns the running average of the weights."""
     average = AveragedModel(maps, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
     averaged = cast("DistortionMapNet", average.module)
     if resumed:
@@ -155,7 +160,8 @@ def _train_maps(run: _Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> D
 
     def loss(model: nn.Module, numbers: Tensor, clean: Tensor, step: int) -> dict[str, Tensor]:
         with torch.no_grad():
-            batch = map_batch(run.engine, clean, numbers.numpy(), config.versions, run.config.seed)
+            # A restart reads the same stream of photos again; its distortions must not be the same again.
+            batch = map_batch(run.engine, clean, numbers.numpy(), config.versions, run.config.seed + offset)
         weight = geometric(step, config.steps, config.weight_high, config.weight_high_final)
         with autocast(run.processes.device, run.config.precision):  # never around the engine: its truth is exact
             losses: dict[str, Tensor] = model(batch, weight)
@@ -166,7 +172,7 @@ def _train_maps(run: _Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> D
         if run.processes.first:
             _report_maps(run, averaged, step)
 
-    _run_stage(run, "maps", MapStage(maps, config), config, loss, resumed, {"averaged": average}, after, offset=0)
+    _run_stage(run, name, MapStage(maps, config), config, loss, resumed, {"averaged": average}, after, offset)
     return averaged
 
 
@@ -182,7 +188,7 @@ def _train_score(
     run: _Run, maps: DistortionMapNet, score: RelationalScoreNet, resumed: dict[str, Any]
 ) -> dict[str, float]:
     """Stage 2; its checkpoints hold the frozen map network too. Returns the final figures."""
-    config, offset = run.config.score, run.config.maps.steps
+    config, offset = run.config.score, run.config.maps.steps + run.config.refine.steps
     stage = ScoreStage(maps, score, config)
 
     def loss(model: nn.Module, numbers: Tensor, clean: Tensor, _step: int) -> dict[str, Tensor]:

@@ -28,11 +28,11 @@ def live_in(metric: PixelPerfect, side: int = 64) -> PixelPerfect:
             metric.map_network(images, noisy)
         metric.eval()
         logits = metric.map_network(images, noisy).logit()
-        metric.map_network.head.weight.mul_(0.6 / logits.std())
+        metric.map_network.head.weight.mul_(0.25 / logits.std())
         for layer in (metric.score_network.mix, metric.score_network.deepen):
             layer.weight.mul_(3.0)
-        for _ in range(4):  # towards scores of 0.3; the softplus is not linear
-            metric.score_network.rate.weight.mul_((0.3 / metric(images, noisy).abs().mean()).clamp(max=20.0))
+        for _ in range(4):  # towards scores of 0.1; the softplus is not linear
+            metric.score_network.rate.weight.mul_((0.1 / metric(images, noisy).abs().mean()).clamp(max=20.0))
     return metric
 
 

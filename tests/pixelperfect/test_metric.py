@@ -303,3 +303,13 @@ def test_candidates_that_cannot_be_ranked_are_refused(small, candidates, message
 def test_a_batch_of_references_cannot_be_ranked_against(small):
     with pytest.raises(ImageError, match="reference: expected one picture, got a batch of 2"):
         small.rank([torch.rand(3, 64, 64)], torch.rand(2, 3, 64, 64))
+
+
+def test_building_and_loading_leave_the_callers_generator_alone_and_are_repeatable(saved):
+    state = torch.get_rng_state()
+    PixelPerfect.load(saved)
+    one, two, other = PixelPerfect(), PixelPerfect(), PixelPerfect(seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    weights = [network.map_network.head.weight for network in (one, two, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -36,7 +36,7 @@ def planned_bits(seed: int, epoch: int, index: int, stream: int, count: int) -> 
 def hashed_one(seed: int, position: int, stream: int) -> int:
     """Unsigned 32-bit hash of one position."""
     key = fmix32(seed + (stream * 0x3C6EF35F) % (2**31 - 1))
-    return fmix32(fmix32(position * 0x9E3779B1 + key) + key)
+    return fmix32(fmix32(position * 0x9E3779B9 + key) + key)
 
 
 def unit(bits: int) -> float:
@@ -54,6 +54,6 @@ def hashed_normal_loop(seed: int, count: int, stream: int) -> NDArray[np.float64
     half = (count + 1) // 2
     u = hashed_uniform_loop(seed, 2 * half, stream)
     radii = [math.sqrt(-2.0 * math.log(1.0 - value)) for value in u[:half]]
-    normal = [r * math.sin(2 * math.pi * a) for r, a in zip(radii, u[half:], strict=True)]
-    normal += [r * math.cos(2 * math.pi * a) for r, a in zip(radii, u[half:], strict=True)]
-    return np.array(normal)[[*range(half, 2 * half), *range(half)]][:count]
+    pairs = list(zip(radii, u[half:], strict=True))
+    normal = [r * math.cos(2 * math.pi * a) for r, a in pairs] + [r * math.sin(2 * math.pi * a) for r, a in pairs]
+    return np.array(normal[:count])
