@@ -78,7 +78,7 @@ class PixelPerfect(nn.Module):
             sizes = json.loads(card["sizes"])
             with seeded_weights(0):  # about to be overwritten, but drawing them must not disturb the caller's generator
                 maps = DistortionMapNet(sizes["families"], sizes["encoder"], sizes["decoder"])
-                score = RelationalScoreNet(sizes["decoder"], sizes["hidden"], sizes["embedding"])
+                score = RelationalScoreNet(sizes["decoder"], sizes["hidden"], sizes["embedding"], sizes["families"])
             metric = cls(maps, score)
             metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -215,7 +215,7 @@ class PixelPerfect(nn.Module):
         return self.map_network.fuse(*split_pyramid(self.map_network.encode(both)))
 
     def _maps(self, fused: FusedFeatures, size: torch.Size) -> Tensor:
-        logits = crop_cells(self.map_network.logits(fused), size, MAP_STRIDE)
+        logits = crop_cells(fused.logits, size, MAP_STRIDE)
         # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
         return torch.sigmoid(_full_size(logits, size, MAP_STRIDE))
 

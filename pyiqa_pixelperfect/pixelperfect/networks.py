@@ -113,6 +113,7 @@ class FusedFeatures(NamedTuple):
 
     fine: Tensor  # (2B, C, H/4, W/4)
     coarse: Tensor  # (2B, C', H/8, W/8)
+    logits: Tensor  # (B, K, H/4, W/4), g(a, b) - g(b, a)
 
 
 class PairFusion(nn.Module):
@@ -149,8 +150,8 @@ class FusionDecoder(nn.Module):
         self.lateral = nn.ModuleList(ConvBlock(deep, shallow, kernel_size=1) for shallow, deep in pairwise(widths))
         self.refine = nn.ModuleList(ConvBlock(w, w) for w in widths[:-1])
 
-    def forward(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> FusedFeatures:
-        """Fuse two pyramids of B images into features of B pairs in both orders (2B rows)."""
+    def forward(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Fuse two pyramids of B images into features of B pairs in both orders (2B rows), at strides 4 and 8."""
         fused = [fusion(a, b) for fusion, a, b in zip(self.fusions, image, reference, strict=True)]
         features = fused[-1]
         outputs = []
@@ -158,7 +159,7 @@ class FusionDecoder(nn.Module):
             lifted = F.interpolate(self.lateral[level](features), scale_factor=2.0, mode="nearest")
             features = self.refine[level](fused[level] + lifted)
             outputs.append(features)
-        return FusedFeatures(fine=outputs[2], coarse=outputs[1])
+        return outputs[2], outputs[1]
 
 
 class DistortionMapNet(nn.Module):
@@ -190,15 +191,10 @@ class DistortionMapNet(nn.Module):
         return pyramid
 
     def fuse(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> FusedFeatures:
-        """Fuse two encoded pyramids; see ``FusedFeatures``."""
-        fused: FusedFeatures = self.decoder(image, reference)
-        return fused
-
-    def logits(self, fused: FusedFeatures) -> Tensor:
-        """Return ``g(a, b) - g(b, a)``, (B, K, H/4, W/4), of the padded pictures."""
-        forth, back = self.head(fused.fine).chunk(2)
-        logits: Tensor = forth - back
-        return logits
+        """Fuse two encoded pyramids; see ``FusedFeatures``. Padding is still there."""
+        fine, coarse = self.decoder(image, reference)
+        forth, back = self.head(fine).chunk(2)
+        return FusedFeatures(fine, coarse, forth - back)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Predict the distortion map.
@@ -211,7 +207,7 @@ class DistortionMapNet(nn.Module):
             (B, K, ceil(H/4), ceil(W/4)) in [0, 1]; 0.5 = no difference, above = the image has more of the family.
         """
         fused = self.fuse(*split_pyramid(self.encode(torch.cat((image, reference)))))
-        return torch.sigmoid(crop_cells(self.logits(fused), image.shape, MAP_STRIDE))
+        return torch.sigmoid(crop_cells(fused.logits, image.shape, MAP_STRIDE))
 
 
 class RelationalScoreNet(nn.Module):
@@ -224,18 +220,27 @@ class RelationalScoreNet(nn.Module):
         decoder_widths: decoder channels at strides 4 and 8 (further ones are ignored).
         hidden: channels of the density network.
         embedding: length of the vector the contrastive loss compares.
+        families: map channels K; the signed maps are inputs too, since they already say most of what is worse.
     """
 
-    def __init__(self, decoder_widths: Sequence[int] = (48, 64), hidden: int = 64, embedding: int = 64) -> None:
+    def __init__(
+        self,
+        decoder_widths: Sequence[int] = (48, 64),
+        hidden: int = 64,
+        embedding: int = 64,
+        families: int = 14,
+    ) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(decoder_widths[0] + decoder_widths[1], hidden, 3, padding=1)
+        self.mix = nn.Conv2d(decoder_widths[0] + decoder_widths[1] + families, hidden, 3, padding=1)
         self.deepen = nn.Conv2d(hidden, hidden, 1)
         self.rate = nn.Conv2d(hidden, 1, 1)
         self.project = nn.Linear(hidden, embedding)
 
     def hidden(self, fused: FusedFeatures) -> Tensor:
         """Per-cell description of the pair, (2B, hidden, H/8, W/8)."""
-        joined = torch.cat((F.avg_pool2d(fused.fine, 2), fused.coarse), dim=1)
+        signed = torch.tanh(fused.logits / 2.0)  # 2F - 1; of the swapped pair it is the negative
+        fine = torch.cat((fused.fine, torch.cat((signed, -signed))), dim=1)
+        joined = torch.cat((F.avg_pool2d(fine, 2), fused.coarse), dim=1)
         return F.relu(self.deepen(F.relu(self.mix(joined))))
 
     def density(self, hidden: Tensor) -> Tensor:

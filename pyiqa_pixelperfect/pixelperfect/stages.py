@@ -90,7 +90,7 @@ class MapStage(nn.Module):
         """Return the loss (key ``loss``) of a batch."""
         image, reference, target = batch.pairs()
         fused = _fuse_pairs(self.network, batch.images, image, reference)
-        prediction = torch.sigmoid(self.network.logits(fused).float())
+        prediction = torch.sigmoid(fused.logits.float())
         return {"loss": map_loss(prediction, target, weight_high=weight_high, beta=self.config.beta)}
 
 
@@ -186,7 +186,7 @@ def map_figures(network: DistortionMapNet, batch: MapBatch) -> dict[str, float]:
     image, reference, target = batch.pairs()
     keep = reference < batch.photos
     fused = _fuse_pairs(network, batch.images, image[keep], reference[keep])
-    signed = 2.0 * torch.sigmoid(network.logits(fused).float()) - 1.0
+    signed = 2.0 * torch.sigmoid(fused.logits.float()) - 1.0
     truth = 2.0 * target[keep] - 1.0
     done = truth.abs() > 0.1
     strongest = signed.abs().argmax(1, keepdim=True)

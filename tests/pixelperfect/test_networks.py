@@ -111,7 +111,7 @@ def test_n4_every_parameter_gets_a_gradient(small):
     hidden = score.hidden(fused)
     weights = torch.randn(score.embed(hidden).shape, generator=torch.Generator().manual_seed(0))
     (
-        network.logits(fused).square().mean() + score.density(hidden).mean() + (score.embed(hidden) * weights).sum()
+        fused.logits.square().mean() + score.density(hidden).mean() + (score.embed(hidden) * weights).sum()
     ).backward()
     silent = [name for name, p in small.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # It would cancel in the difference of the two orders: it is the one parameter without a say in the score.
@@ -153,7 +153,7 @@ def test_n4_gradcheck_of_a_small_network():
         whole = image.clone()
         whole[..., 14:16, 9:11] = values
         fused = maps.fuse(*split_pyramid(maps.encode(torch.cat((whole, reference)))))
-        return torch.sigmoid(maps.logits(fused)), score(fused)
+        return torch.sigmoid(fused.logits), score(fused)
 
     assert answer(patch)[1].abs() > 0
     assert gradcheck(answer, (patch,))

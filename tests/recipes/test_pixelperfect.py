@@ -355,6 +355,23 @@ def test_t3_a_passing_nan_is_skipped_and_leaves_no_trace(photos, tmp_path, monke
     assert metric(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)).isfinite().all()
 
 
+def test_t3_weights_that_overflow_in_a_good_step_are_not_saved(photos, tmp_path, monkeypatch):
+    """The loss of step 4 is finite; the step itself is not, and a checkpoint is due right after it."""
+    step, count = torch.optim.AdamW.step, []
+
+    def overflow(optimizer: torch.optim.AdamW) -> None:
+        step(optimizer)
+        count.append(0)
+        if len(count) == 4:
+            with torch.no_grad():
+                optimizer.param_groups[0]["params"][0].view(-1)[0] = math.inf
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", overflow)
+    with pytest.raises(TrainingDivergedError, match=r"training: expected finite weights, got 1 of .* at step 4"):
+        train(config_of(photos, tmp_path, *BRIEF))
+    assert assert_all_finite(tmp_path) == 1
+
+
 def test_t3_a_learning_rate_that_explodes_stops_the_run(photos, tmp_path):
     with pytest.raises(TrainingDivergedError):
         train(config_of(photos, tmp_path, *BRIEF, "checkpoint_every=1", "maps.learning_rate=1e20", "maps.warmup=0"))

@@ -1,0 +1,182 @@
+"""What every kind promises (D1, D2): range, identity at zero, determinism, no dependence on the batch, severity."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, STAGES
+from pyiqa_pixelperfect.distortions.engine import apply_kind
+from pyiqa_pixelperfect.distortions.jpeg import align_to_grid
+from pyiqa_pixelperfect.families import FAMILIES, SIGNED
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
+CASES = settings(max_examples=3, deadline=None, derandomize=True, database=None)
+SIDES = st.integers(33, 80)
+SEEDS = st.integers(0, 2**31 - 1)
+
+# Every value is random; the same seed in another image of the batch would give the same noise.
+RANDOM = {
+    *("white_noise", "luma_noise", "chroma_noise", "grain", "poisson_noise", "speckle_noise", "impulse_noise"),
+    *("warp", "jitter", "patch_shift", "color_patch", "texture_patch", "veil", "motion_blur", "unsharp_mask"),
+    "fringing",
+}
+# One choice out of a few is random: a grid, a pivot, a way to round.
+CHOOSING = {"jpeg", "wavelet_codec", "transform_codec", "banding", "pixelation", "contrast_stretch"}
+
+each_kind = pytest.mark.parametrize("name", KINDS)
+each_device = pytest.mark.parametrize("device", DEVICES)
+
+
+def case(name, seed, batch, height, width, device="cpu"):
+    """Pictures with smooth, noisy, black and white parts, amounts with a part of exactly zero, and seeds."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(batch, 3, 5, 6, generator=generator)
+    images = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear") * 1.3 - 0.15
+    images = (images + 0.1 * torch.rand(batch, 3, height, width, generator=generator)).clamp(0, 1)
+    images[:, :, :4, :4], images[:, :, -4:, -4:] = 0.0, 1.0
+    amount = torch.rand(batch, 1, height, width, generator=generator)
+    if KINDS[name].signed:
+        amount = amount * 2 - 1
+    amount[..., : height // 2, :] = 0.0
+    amount[..., -1] = 1.0
+    seeds = (torch.rand(batch, generator=generator) * 2**31).long()
+    images, amount, seeds = images.to(device), amount.to(device), seeds.to(device)
+    return images, align_to_grid(amount, seeds) if KINDS[name].on_grid else amount, seeds
+
+
+@each_device
+@each_kind
+@CASES
+@given(seed=SEEDS, batch=st.integers(1, 3), height=SIDES, width=SIDES)
+def test_d2_distortions_obey(device, name, seed, batch, height, width):
+    images, amount, seeds = case(name, seed, batch, height, width, device)
+    before = images.clone(), amount.clone(), seeds.clone()
+    done = KINDS[name].function(images, amount, seeds)
+    assert done.shape == images.shape
+    assert done.dtype == torch.float32
+    assert done.device == images.device
+    assert done.isfinite().all()
+    assert done.min() >= 0
+    assert done.max() <= 1
+    for value, kept in zip((images, amount, seeds), before, strict=True):
+        assert torch.equal(value, kept)
+    assert torch.equal(torch.where(amount == 0, done, images), images)  # bit-identical where the amount is zero
+    assert (amount == 0).any()
+    assert (done != images).any(1, keepdim=True)[amount != 0].float().mean() > 0.05
+    assert torch.equal(KINDS[name].function(images, torch.zeros_like(amount), seeds), images)
+    assert torch.equal(KINDS[name].function(images, amount, seeds), done)
+
+
+@each_device
+@each_kind
+@CASES
+@given(seed=SEEDS, height=SIDES, width=SIDES)
+def test_d1_the_batch_does_not_matter(device, name, seed, height, width):
+    images, amount, seeds = case(name, seed, 5, height, width, device)
+    together = KINDS[name].function(images, amount, seeds)
+    for rows in ([0], [4], [3, 1], [4, 2, 0], [1, 4, 0, 3, 2]):
+        done = KINDS[name].function(images[rows], amount[rows], seeds[rows])
+        assert torch.equal(done, together[rows]), rows
+    neighbors = images.flip(2).roll(1, 0)
+    neighbors[2] = images[2]
+    done = KINDS[name].function(neighbors, amount, seeds)
+    assert torch.equal(done[2], together[2])
+
+
+@each_kind
+def test_d1_large_pictures_and_threads_do_not_matter(name):
+    images, amount, seeds = case(name, 11, 2, 192, 195)  # above the size from which torch splits work
+    torch.set_num_threads(2)
+    together = KINDS[name].function(images, amount, seeds)
+    for row in (0, 1):
+        done = KINDS[name].function(images[row : row + 1], amount[row : row + 1], seeds[row : row + 1])
+        assert torch.equal(done[0], together[row])
+
+
+@each_device
+@each_kind
+def test_layout_in_memory_does_not_matter(device, name):
+    images, amount, seeds = case(name, 3, 2, 47, 50, device)
+    done = KINDS[name].function(images, amount, seeds)
+    for other in (images.to(memory_format=torch.channels_last), images.mT.contiguous().mT):
+        torch.testing.assert_close(KINDS[name].function(other, amount, seeds), done, rtol=0, atol=_last_bits(name))
+
+
+def _last_bits(name):
+    return 0.03 if name in {"banding", "jpeg", "transform_codec", "wavelet_codec"} else 5e-6  # rounding can tip over
+
+
+@each_kind
+def test_seeds_matter_for_random_kinds_only(name, crops):
+    seeds = torch.arange(100, 112)
+    images = crops[:1].expand(12, 3, 61, 79)
+    done = KINDS[name].function(images, torch.full((12, 1, 61, 79), 0.7), seeds)
+    different = len({tuple(picture.flatten()[::13].tolist()) for picture in done})
+    if name in RANDOM:
+        assert different == 12
+    elif name in CHOOSING:
+        assert different > 1
+    else:
+        assert (done == done[:1]).all()
+
+
+def ladder(name, crops, sign, amounts):
+    """Mean PSNR over pictures and four seeds at each amount, and the PSNR of each of them, (amounts, pictures)."""
+    pictures = torch.cat([crops] * 4)
+    seeds = torch.arange(4).repeat_interleave(len(crops))
+    noises = []
+    for amount in amounts:
+        done = KINDS[name].function(pictures, torch.full_like(pictures[:, :1], sign * amount), seeds)
+        noises.append(-10 * (done - pictures).square().mean((1, 2, 3)).log10())
+    return torch.stack(noises)
+
+
+SEVERITY = [(name, sign) for name, kind in KINDS.items() for sign in ((1, -1) if kind.signed else (1,))]
+NOT_IN_TENTHS = {
+    "patch_shift": "whole pixels: amounts 0.4 and 0.5, and 0.9 and 1.0, move patches equally far",
+}
+
+
+@pytest.mark.parametrize(("name", "sign"), SEVERITY)
+def test_d2_severity_rises_with_the_amount(name, sign, crops):
+    amounts = [step / 8 for step in range(1, 9)] if name in NOT_IN_TENTHS else [step / 10 for step in range(1, 11)]
+    noises = ladder(name, crops, sign, amounts)
+    assert (noises.mean(1).diff() < 0).all(), noises.mean(1).tolist()
+    assert (noises.diff(dim=0) < 0).float().mean() > 0.93
+
+
+def test_the_catalog_is_whole():
+    assert list(KINDS_BY_FAMILY) == list(FAMILIES)
+    assert [kind for kinds in KINDS_BY_FAMILY.values() for kind in kinds] == list(KINDS.values())
+    for name, kind in KINDS.items():
+        assert kind.name == name == kind.function.__name__
+        assert kind.signed == (kind.family in SIGNED)
+        assert kind.stage in STAGES
+        assert kind.source
+        assert kind.description
+        assert kind.function.__doc__
+        assert kind.local_only == (kind.family == "occlusion")
+    assert all(KINDS_BY_FAMILY.values())
+    assert RANDOM | CHOOSING <= set(KINDS)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
+@pytest.mark.gpu
+@each_kind
+def test_devices_agree(name):
+    images, amount, seeds = case(name, 5, 3, 64, 65)
+    done = KINDS[name].function(images, amount, seeds)
+    there = KINDS[name].function(images.cuda(), amount.cuda(), seeds.cuda()).cpu()
+    assert (there - done).abs().mean() < (5e-3 if _last_bits(name) > 0.01 else 1e-5)
+
+
+def test_one_amount_or_a_field_are_the_same():
+    images = torch.rand(2, 3, 40, 44)
+    for name in ("gaussian_blur", "jpeg", "exposure"):
+        by_number, amount = apply_kind(name, images, 0.4, seed=3)
+        by_field, same = apply_kind(name, images, torch.full((2, 1, 40, 44), 0.4), seed=3)
+        assert torch.equal(by_number, by_field)
+        assert torch.equal(amount, same)
+        assert amount.shape == (2, 1, 40, 44)

@@ -1,0 +1,204 @@
+"""The engine: what it says was done is what was done."""
+
+import numpy as np
+import pytest
+import torch
+
+from pyiqa_pixelperfect.distortions import KINDS, DistortionEngine, Plan, PlanSettings, amount_fields, apply_kind
+from pyiqa_pixelperfect.distortions.jpeg import align_to_grid
+from pyiqa_pixelperfect.distortions.plan import families_of, single_kind_plan
+from pyiqa_pixelperfect.errors import ConfigError, ImageError
+from pyiqa_pixelperfect.families import FAMILIES, SIGNED
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
+LOCAL = (0.7, 0.0, 0.05, 0.05, 0.1, 0.1)
+
+
+def pictures(count, height=49, width=66, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 6, 7, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
+
+
+def rows(plan: Plan, chosen: list[int]) -> Plan:
+    """The same plan for some of its pictures."""
+    batch, slots = plan.kinds.shape
+    places = torch.tensor([slot * batch + row for slot in range(slots) for row in chosen])
+    return Plan(plan.kinds[chosen], plan.peaks[chosen], plan.seeds[chosen], plan.fields.select(places))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_draw_is_pictures_and_their_amounts(device):
+    images = pictures(60).to(device)
+    before = images.clone()
+    draw = DistortionEngine().apply(images, DistortionEngine().plan(range(60), seed=1))
+    assert torch.equal(images, before)
+    assert draw.image.shape == images.shape
+    assert draw.image.dtype == draw.amounts.dtype == torch.float32
+    assert draw.image.device == draw.amounts.device == images.device
+    assert draw.image.isfinite().all()
+    assert 0 <= draw.image.min()
+    assert draw.image.max() <= 1
+    assert draw.amounts.shape == (60, len(FAMILIES), 49, 66)
+    for channel, family in enumerate(FAMILIES):
+        assert draw.amounts[:, channel].abs().max() <= 1
+        assert (draw.amounts[:, channel].min() < 0) == (family in SIGNED), family
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_untouched_pixels_are_bit_identical(device):
+    images = pictures(40).to(device)
+    engine = DistortionEngine(PlanSettings(shapes=LOCAL))
+    draw = engine.apply(images, engine.plan(range(40), seed=2))
+    touched = (draw.amounts != 0).any(1, keepdim=True)
+    assert 0.2 < touched.float().mean() < 0.8
+    assert torch.equal(torch.where(touched, images, draw.image), images)
+    assert (draw.image != images).any(1, keepdim=True)[touched].float().mean() > 0.8
+
+
+def test_amounts_are_there_for_the_families_of_the_plan_only():
+    engine = DistortionEngine(PlanSettings(coverage=(0.4, 0.8)))
+    plan = engine.plan(range(50), seed=3)
+    amounts = engine.apply(pictures(50), plan).amounts
+    for row, families in enumerate(families_of(plan).tolist()):
+        present = set(amounts[row].flatten(1).abs().amax(1).nonzero()[:, 0].tolist())
+        assert present <= set(families) - {-1}
+        assert len(present) >= len(set(families) - {-1}) - 1  # one block of a small picture may be none
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_amounts_are_exactly_what_was_applied(name):
+    peaks = [0.3, 1.0] + ([-0.6] if KINDS[name].signed else [])
+    images = pictures(len(peaks))
+    plan = single_kind_plan(name, peaks, seed=9, shape="perlin", scale=40.0)
+    draw = DistortionEngine().apply(images, plan)
+    channel = FAMILIES.index(KINDS[name].family)
+    asked = amount_fields(plan.fields, 49, 66) * torch.tensor(peaks).reshape(-1, 1, 1, 1)
+    if KINDS[name].on_grid:
+        asked = align_to_grid(asked, plan.seeds[:, 0])
+    assert torch.equal(draw.amounts[:, channel : channel + 1], asked)
+    assert (draw.amounts.abs().sum((0, 2, 3)).nonzero()[:, 0] == channel).all()
+    again = KINDS[name].function(images, draw.amounts[:, channel : channel + 1], plan.seeds[:, 0])
+    if name == "jpeg":  # quality is rounded after averaging once more, so that a last bit may tip a unit over
+        assert (draw.image != again).float().mean() < 0.05
+    else:
+        assert torch.equal(draw.image, again)
+
+
+def test_up_to_three_are_composed_in_slot_order():
+    engine = DistortionEngine(PlanSettings(counts=(0.0, 0.3, 0.7), untouched=0.0))
+    plan = engine.plan(range(12), seed=5)
+    images = pictures(12)
+    draw = engine.apply(images, plan)
+    kinds = list(KINDS.values())
+    fields = amount_fields(plan.fields, 49, 66).reshape(3, 12, 1, 49, 66)
+    for row in range(12):
+        image = images[row : row + 1]
+        expected = torch.zeros(len(FAMILIES), 49, 66)
+        for slot, number in enumerate(plan.kinds[row].tolist()):
+            if number >= 0:
+                seeds = plan.seeds[row, slot].reshape(1)
+                amount = fields[slot, row : row + 1] * plan.peaks[row, slot]
+                amount = align_to_grid(amount, seeds) if kinds[number].on_grid else amount
+                image = kinds[number].function(image, amount, seeds)
+                expected[FAMILIES.index(kinds[number].family)] = amount[0, 0]
+        assert torch.equal(draw.image[row], image[0])
+        assert torch.equal(draw.amounts[row], expected)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_d1_same_sample_same_picture(device):
+    engine = DistortionEngine()
+    images = pictures(24).to(device)
+    whole = engine.apply(images, engine.plan(range(24), seed=6, epoch=2))
+    for chosen in ([0], [17], [23, 4, 11], list(range(24))[::-1]):
+        draw = engine.apply(images[chosen], engine.plan(chosen, seed=6, epoch=2))
+        assert torch.equal(draw.image, whole.image[chosen])
+        assert torch.equal(draw.amounts, whole.amounts[chosen])
+    again = engine.apply(images[[3, 9]], rows(engine.plan(range(24), seed=6, epoch=2), [3, 9]))
+    assert torch.equal(again.image, whole.image[[3, 9]])
+
+
+@NO_GPU
+@pytest.mark.gpu
+def test_d1_kinds_and_amounts_are_the_same_on_devices():
+    engine = DistortionEngine()
+    images, plan = pictures(24), engine.plan(range(24), seed=6)
+    here, there = engine.apply(images, plan), engine.apply(images.cuda(), plan)
+    torch.testing.assert_close(there.amounts.cpu(), here.amounts, rtol=0, atol=1e-4)
+
+
+def test_state_of_torch_is_left_alone():
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    engine = DistortionEngine()
+    engine.apply(pictures(8), engine.plan(range(8)))
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+
+def test_an_empty_plan_changes_nothing():
+    engine = DistortionEngine(PlanSettings(untouched=1.0))
+    images = pictures(3)
+    draw = engine.apply(images, engine.plan(range(3)))
+    assert torch.equal(draw.image, images)
+    assert draw.amounts.abs().max() == 0
+
+
+def test_the_batch_has_to_be_that_of_the_plan():
+    with pytest.raises(ImageError, match=r"images: expected as many as the plan has \(3\), got 2"):
+        DistortionEngine().apply(pictures(2), DistortionEngine().plan(range(3)))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.rand(3, 40, 40),
+        torch.rand(2, 1, 40, 40),
+        torch.zeros(2, 3, 40, 40, dtype=torch.uint8),
+        torch.rand(2, 3, 40, 40).double(),
+    ],
+)
+def test_what_is_not_a_batch_of_pictures_is_refused(images):
+    with pytest.raises(ImageError, match=r"images: expected a float32 tensor \(B, 3, H, W\), got torch\.\w+ \("):
+        apply_kind("white_noise", images, 0.5)
+    with pytest.raises(ImageError, match="images: expected a float32 tensor"):
+        DistortionEngine().apply(images, DistortionEngine().plan(range(len(images))))
+
+
+def test_unknown_kinds_are_refused():
+    with pytest.raises(ConfigError, match=r"kind: expected one of gaussian_blur, .*, got 'fog'"):
+        apply_kind("fog", pictures(1), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "message"),
+    [
+        ("gaussian_blur", -0.1, r"numbers in \[0, 1\] for gaussian_blur, got values from -0.1 to -0.1"),
+        ("gaussian_blur", 1.1, r"numbers in \[0, 1\]"),
+        ("exposure", -1.2, r"numbers in \[-1, 1\] for exposure"),
+        ("exposure", float("nan"), "got values from nan"),
+        ("exposure", torch.linspace(0, 3, 49 * 66).reshape(1, 1, 49, 66), "got values from 0 to 3"),
+        ("exposure", torch.zeros(1, 3, 49, 66), r"a number or a field \(1, 1, 49, 66\), got a tensor \(1, 3, 49, 66\)"),
+        ("exposure", torch.zeros(1, 1, 7, 7), r"got a tensor \(1, 1, 7, 7\)"),
+    ],
+)
+def test_amounts_out_of_range_or_shape_are_refused(name, amount, message):
+    with pytest.raises(ConfigError, match="amount: expected .*" + message):
+        apply_kind(name, pictures(1), amount)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_apply_kind_does_and_tells_the_amount(name):
+    images = pictures(2)
+    amount = torch.zeros(2, 1, 49, 66)
+    amount[..., 20:, 30:] = 0.8
+    done, told = apply_kind(name, images, amount, seed=12)
+    if KINDS[name].on_grid:
+        assert (told >= 0).all()
+        torch.testing.assert_close(told.amax((2, 3)), torch.full((2, 1), 0.8), rtol=0, atol=0.2)
+    else:
+        assert torch.equal(told, amount)
+    assert torch.equal(torch.where(told == 0, done, images), images)
+    assert not torch.equal(done, images)
+    assert torch.equal(apply_kind(name, images, amount, seed=12)[0], done)
