@@ -146,7 +146,8 @@ class PixelPerfect(nn.Module):
         """
         image, reference = check_pair(image, reference, check_range=False)
         score = self.score_network
-        cells = score.density(score.hidden(self._fuse(image, reference)))
+        fused = self._fuse(image, reference)
+        cells = score.density(score.hidden(fused), fused)
         return _full_size(crop_cells(cells, image.shape, DENSITY_STRIDE), image.shape, DENSITY_STRIDE)
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ Deviations from the paper, and why:
 * A small convolutional encoder trained from scratch replaces SwinV2 + Mask2Former, so that the default metric needs
   no download, runs at any size and is quick on a CPU. Batch normalization folds into the convolutions at inference
   and, unlike group or layer normalization, never looks across the picture, which exact tiling needs.
-* ``q`` pools a non-negative error density: a score that is independent of picture size and can be shown as a map.
+* ``q`` pools an error density: a score that is independent of picture size and can be shown as a map.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from pyiqa_pixelperfect.families import FAMILY_TABLE
 
 __all__ = ["DistortionMapNet", "Encoder", "FusedFeatures", "FusionDecoder", "RelationalScoreNet", "seeded_weights"]
 
@@ -213,8 +215,9 @@ class DistortionMapNet(nn.Module):
 class RelationalScoreNet(nn.Module):
     """Relational score from fused features: pooled difference of two error densities.
 
-    ``q(a, b)`` is minus the mean of a non-negative density, "how much worse is a where it differs from b", so
-    ``S(a, b) = q(a, b) - q(b, a)`` is positive when ``a`` is better, exactly anti-symmetric, and 0 for equal images.
+    ``q(a, b)`` is minus the mean of a density, "how much worse is a where it differs from b": a learned term, and half
+    of a weighted sum of the signed maps. So ``S(a, b) = q(a, b) - q(b, a)`` is positive when ``a`` is better, exactly
+    anti-symmetric, and 0 for equal images.
 
     Args:
         decoder_widths: decoder channels at strides 4 and 8 (further ones are ignored).
@@ -232,6 +235,10 @@ class RelationalScoreNet(nn.Module):
     ) -> None:
         super().__init__()
         self.mix = nn.Conv2d(decoder_widths[0] + decoder_widths[1] + families, hidden, 3, padding=1)
+        # More of a one-sided family is worse by definition, so the score starts from there. More of a signed family
+        # may be better or worse, depending on which of the two pictures is off: that has to be learned.
+        one_sided = [0.0 if family.signed else 4.0 for family in FAMILY_TABLE[:families]]
+        self.family_weights = nn.Parameter(torch.tensor(one_sided).reshape(-1, 1, 1))
         self.deepen = nn.Conv2d(hidden, hidden, 1)
         self.rate = nn.Conv2d(hidden, 1, 1)
         self.project = nn.Linear(hidden, embedding)
@@ -243,10 +250,11 @@ class RelationalScoreNet(nn.Module):
         joined = torch.cat((F.avg_pool2d(fine, 2), fused.coarse), dim=1)
         return F.relu(self.deepen(F.relu(self.mix(joined))))
 
-    def density(self, hidden: Tensor) -> Tensor:
+    def density(self, hidden: Tensor, fused: FusedFeatures) -> Tensor:
         """Signed error density, (B, 1, H/8, W/8); its mean is the score, positive where the image is better."""
         forth, back = F.softplus(self.rate(hidden)).chunk(2)  # badness of a seen from b, of b seen from a
-        density: Tensor = back - forth
+        signed = F.avg_pool2d(torch.tanh(fused.logits / 2.0), 2)
+        density: Tensor = back - forth - (self.family_weights * signed).sum(1, keepdim=True)
         return density
 
     def embed(self, hidden: Tensor) -> Tensor:
@@ -264,7 +272,7 @@ class RelationalScoreNet(nn.Module):
         Returns:
             (B,) scores; > 0 = the image is better than the reference, higher is better.
         """
-        density = self.density(self.hidden(fused))
+        density = self.density(self.hidden(fused), fused)
         if size is not None:
             density = crop_cells(density, size, DENSITY_STRIDE)
         return density.mean((1, 2, 3))

@@ -155,7 +155,7 @@ class ScoreStage(nn.Module):
             fused = _fuse_pairs(self.maps, sets.images, image, reference)
         hidden = self.score.hidden(fused)
         # Pairs are (worse, better): S(better, worse) = -S(worse, better) must reach the margin.
-        margin_scores = -self.score.density(hidden).mean((1, 2, 3)).float()
+        margin_scores = -self.score.density(hidden, fused).mean((1, 2, 3)).float()
         relative = hinge_loss(margin_scores, torch.zeros_like(margin_scores), margin=self.config.margin)
         against_clean = reference < sets.photos
         to_clean = -margin_scores[against_clean].reshape(versions - 1, sets.photos)

@@ -38,7 +38,7 @@ def test_a_draw_is_pictures_and_their_amounts(device):
     assert draw.image.dtype == draw.amounts.dtype == torch.float32
     assert draw.image.device == draw.amounts.device == images.device
     assert draw.image.isfinite().all()
-    assert 0 <= draw.image.min()
+    assert draw.image.min() >= 0
     assert draw.image.max() <= 1
     assert draw.amounts.shape == (60, len(FAMILIES), 49, 66)
     for channel, family in enumerate(FAMILIES):
@@ -130,11 +130,11 @@ def test_d1_kinds_and_amounts_are_the_same_on_devices():
 
 
 def test_state_of_torch_is_left_alone():
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     engine = DistortionEngine()
     engine.apply(pictures(8), engine.plan(range(8)))
     assert torch.equal(torch.random.get_rng_state(), before[0])
-    assert (np.random.get_state()[1] == before[1]).all()
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
 
 
 def test_an_empty_plan_changes_nothing():

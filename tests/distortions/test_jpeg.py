@@ -35,8 +35,8 @@ def psnr(a, b):
 @pytest.mark.parametrize("quality", TOLERANCE)
 def test_d3_jpeg_is_jpeg(photographs, quality):
     decibels, steps = TOLERANCE[quality]
-    for picture in photographs:
-        picture = np.ascontiguousarray(picture[:256, 64:384])
+    for photograph in photographs:
+        picture = np.ascontiguousarray(photograph[:256, 64:384])
         theirs, ours = coded_by_pillow(picture, quality)[0], coded_by_us(picture, quality)
         assert abs(psnr(ours, picture) - psnr(theirs, picture)) < decibels
         assert np.abs(ours - theirs).mean() < steps

@@ -111,7 +111,7 @@ def test_n4_every_parameter_gets_a_gradient(small):
     hidden = score.hidden(fused)
     weights = torch.randn(score.embed(hidden).shape, generator=torch.Generator().manual_seed(0))
     (
-        fused.logits.square().mean() + score.density(hidden).mean() + (score.embed(hidden) * weights).sum()
+        fused.logits.square().mean() + score.density(hidden, fused).mean() + (score.embed(hidden) * weights).sum()
     ).backward()
     silent = [name for name, p in small.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # It would cancel in the difference of the two orders: it is the one parameter without a say in the score.
@@ -213,7 +213,7 @@ def test_padding_does_not_count(metric):
     assert torch.equal(crop_cells(grid, (1, 3, 32, 48), 8), grid)
     image, reference = pair(10, 40, 72)
     fused = metric.map_network.fuse(*split_pyramid(metric.map_network.encode(torch.cat((image, reference)))))
-    density = metric.score_network.density(metric.score_network.hidden(fused))[..., :5, :9]
+    density = metric.score_network.density(metric.score_network.hidden(fused), fused)[..., :5, :9]
     assert torch.allclose(metric.score_network(fused, image.shape), density.mean((1, 2, 3)))
 
 

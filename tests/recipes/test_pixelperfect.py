@@ -364,7 +364,7 @@ def test_t3_weights_that_overflow_in_a_good_step_are_not_saved(photos, tmp_path,
         count.append(0)
         if len(count) == 4:
             with torch.no_grad():
-                optimizer.param_groups[0]["params"][0].view(-1)[0] = math.inf
+                optimizer.param_groups[0]["params"][0][0, 0, 0, 0] = math.inf
 
     monkeypatch.setattr(torch.optim.AdamW, "step", overflow)
     with pytest.raises(TrainingDivergedError, match=r"training: expected finite weights, got 1 of .* at step 4"):

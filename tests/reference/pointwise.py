@@ -1,4 +1,4 @@
-"""Slow twins of the pointwise distortions: one pixel (r, g, b) and one amount at a time, clipped to [0, 1] by the caller."""
+"""Slow twins of the pointwise distortions: one pixel (r, g, b) and one amount at a time."""
 
 import colorsys
 import math
