@@ -29,10 +29,9 @@ def live_in(metric: PixelPerfect, side: int = 64) -> PixelPerfect:
         metric.eval()
         logits = metric.map_network(images, noisy).logit()
         metric.map_network.head.weight.mul_(0.25 / logits.std())
-        for layer in (metric.score_network.mix, metric.score_network.deepen):
-            layer.weight.mul_(3.0)
-        for _ in range(4):  # towards scores of 0.1; the softplus is not linear
-            metric.score_network.rate.weight.mul_((0.1 / metric(images, noisy).abs().mean()).clamp(max=20.0))
+        for parameter in metric.score_network.parameters():  # the learned density has a say beside the maps
+            parameter.add_(0.3 * parameter.abs().mean() * torch.randn(parameter.shape, generator=generator))
+        metric.score_network.rate.weight.mul_(20.0)
     return metric
 
 

@@ -145,7 +145,7 @@ def test_n4_gradients_are_finite_on_extreme_pictures(small, image, reference):
 def test_n4_gradcheck_of_a_small_network():
     torch.manual_seed(0)
     maps = DistortionMapNet(2, (2, 2, 2, 2, 2), (3, 3, 3, 3)).double().eval().requires_grad_(False)
-    score = RelationalScoreNet((3, 3), 3, 2).double().eval().requires_grad_(False)
+    score = RelationalScoreNet((3, 3), 3, 2, families=2).double().eval().requires_grad_(False)
     image, reference = (torch.rand(1, 3, 32, 32, dtype=torch.float64) for _ in "ab")
     patch = torch.rand(1, 3, 2, 2, dtype=torch.float64, requires_grad=True)
 

@@ -14,6 +14,7 @@ from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.plan import PlanSettings
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, ScoreStageConfig
 from pyiqa_pixelperfect.pixelperfect.losses import hinge_loss, info_nce, map_loss, map_target
+from pyiqa_pixelperfect.pixelperfect.networks import FusedFeatures
 from pyiqa_pixelperfect.pixelperfect.stages import (
     MapBatch,
     MapStage,
@@ -198,11 +199,8 @@ class Answers(torch.nn.Module):
     def encode(self, images: Tensor) -> list[Tensor]:
         return [images]
 
-    def fuse(self, image: list[Tensor], reference: list[Tensor]) -> None:
-        return None
-
-    def logits(self, fused: None) -> Tensor:
-        return self.answer
+    def fuse(self, image: list[Tensor], reference: list[Tensor]) -> FusedFeatures:
+        return FusedFeatures(fine=self.answer, coarse=self.answer, logits=self.answer)
 
 
 def figures_of(target: Tensor, prediction: Tensor) -> dict[str, float]:
