@@ -96,6 +96,7 @@ class ScoreStageConfig(StageConfig):
     temperature: Rate = 0.07
     weight_rank: Annotated[float, Field(ge=0.0)] = 1.0
     weight_contrast: Annotated[float, Field(ge=0.0)] = 0.5
+    trust: Share = 1.0  # how much the learned term of the score counts beside the maps, in the weights that are written
 
     @model_validator(mode="after")
     def _even(self) -> "ScoreStageConfig":

@@ -199,6 +199,7 @@ def _train_score(
         return losses
 
     _run_stage(run, "score", stage, config, loss, resumed, {}, lambda _: None, offset)
+    score.trust.fill_(config.trust)
     figures = {f"maps_{name}": value for name, value in run.held_out.map_figures(maps).items()}
     figures["score_ordered"] = run.held_out.ordered(stage)
     run.logbook.write(offset + config.steps, FINAL, **figures)
