@@ -61,8 +61,9 @@ def test_powers_are_powers():
 
 
 def test_powers_do_not_depend_on_the_place_in_the_tensor():
-    amount = torch.rand(1003)
+    amount = torch.rand(1003, generator=torch.Generator().manual_seed(0))
     for function in (one_and_a_half_power, lambda a: geometric(a, (95.0, 4.0))):
         whole = function(amount)
-        for start, length in ((0, 1), (5, 3), (990, 13), (500, 29)):
+        for start in range(0, 900, 7):
+            length = 3 + start % 29  # short and odd: the ends fall where the whole tensor has no end
             assert torch.equal(function(amount[start : start + length].clone()), whole[start : start + length])
