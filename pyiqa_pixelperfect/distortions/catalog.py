@@ -35,7 +35,8 @@ class Kind:
         stage: one of ``STAGES``.
         source: where the operation is from.
         description: one line for tables and galleries.
-        on_grid: whether amounts are constant on 16 px coding units (``jpeg.align_to_grid``).
+        realize: the amounts that the kind can really do, from those asked for and the seeds: codecs work on whole
+            coding units, pixelation in whole steps. ``None`` = any. The truth map holds what was done.
         local_only: never applied to a whole picture when drawn at random, because globally it is another family.
     """
 
@@ -45,7 +46,7 @@ class Kind:
     stage: str
     source: str
     description: str
-    on_grid: bool = False
+    realize: Callable[[Tensor, Tensor], Tensor] | None = None
     local_only: bool = False
 
     @property
@@ -68,7 +69,15 @@ _ROWS = (
     Kind("poisson_noise", "noise", noise.poisson_noise, "sensor", "photon statistics", "grows with the light"),
     Kind("speckle_noise", "noise", noise.speckle_noise, "sensor", _KADIS.format(14), "multiplicative"),
     Kind("impulse_noise", "noise", noise.impulse_noise, "sensor", _KADIS.format(13), "salt and pepper to 12 %"),
-    Kind("jpeg", "compression", jpeg.jpeg, "compression", "ITU-T T.81", "quality 95 to 4 per block", on_grid=True),
+    Kind(
+        "jpeg",
+        "compression",
+        jpeg.jpeg,
+        "compression",
+        "ITU-T T.81",
+        "quality 95 to 4 per block",
+        realize=jpeg.align_to_grid,
+    ),
     Kind("wavelet_codec", "compression", codec.wavelet_codec, "compression", "CDF 9/7", "ringing, smeared texture"),
     Kind(
         "transform_codec",
@@ -77,14 +86,30 @@ _ROWS = (
         "compression",
         "large DCT, deblocked",
         "flattened detail, soft block borders, starved chroma",
-        on_grid=True,
+        realize=jpeg.align_to_grid,
     ),
     Kind("banding", "banding", tone.banding, "display", _KADIS.format(22), "64 to 3 levels"),
-    Kind("pixelation", "pixelation", spatial.pixelation, "display", _KADIS.format(21), "blocks of 2 to 12 px"),
+    Kind(
+        "pixelation",
+        "pixelation",
+        spatial.pixelation,
+        "display",
+        _KADIS.format(21),
+        "blocks of 2 to 12 px",
+        realize=spatial.whole_steps,
+    ),
     Kind("unsharp_mask", "oversharpening", spatial.unsharp_mask, "processing", _KADIS.format(24), "halos, gain to 7"),
     Kind("warp", "displacement", spatial.warp, "optics", "Perlin flow", "smooth bending to 7 px"),
     Kind("jitter", "displacement", spatial.jitter, "optics", _KADIS.format(19), "pixels from up to 4 px away"),
-    Kind("patch_shift", "displacement", spatial.patch_shift, "display", _KADIS.format(20), "16 px patches moved"),
+    Kind(
+        "patch_shift",
+        "displacement",
+        spatial.patch_shift,
+        "display",
+        _KADIS.format(20),
+        "16 px patches moved",
+        realize=spatial.whole_shifts,
+    ),
     Kind("color_patch", "occlusion", spatial.color_patch, "optics", _KADIS.format(23), "flat color", local_only=True),
     Kind("texture_patch", "occlusion", spatial.texture_patch, "optics", "ours", "foreign texture", local_only=True),
     Kind("veil", "occlusion", spatial.veil, "optics", "ours", "cloudy smear on the lens", local_only=True),

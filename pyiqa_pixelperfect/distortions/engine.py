@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.catalog import KINDS, Kind
 from pyiqa_pixelperfect.distortions.fields import amount_fields
-from pyiqa_pixelperfect.distortions.jpeg import align_to_grid
 from pyiqa_pixelperfect.distortions.plan import Plan, PlanSettings, draw_plan
 from pyiqa_pixelperfect.errors import ConfigError, ImageError
 from pyiqa_pixelperfect.families import FAMILIES, family_index
@@ -88,8 +87,8 @@ def _check_images(images: Tensor) -> None:
 
 
 def _apply(kind: Kind, images: Tensor, amount: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
-    if kind.on_grid:
-        amount = align_to_grid(amount, seeds)
+    if kind.realize is not None:
+        amount = kind.realize(amount, seeds)
     return kind.function(images, amount, seeds), amount
 
 
@@ -103,7 +102,7 @@ def apply_kind(name: str, images: Tensor, amount: float | Tensor, seed: int = 0)
         seed: seed of what is random in the kind, the same for all images of the batch.
 
     Returns:
-        The distorted images, and the amount (B, 1, H, W) that was done, which codecs align to their grid.
+        The distorted images, and the amount (B, 1, H, W) that was done; see ``Kind.realize``.
 
     Raises:
         ConfigError: no such kind, or an amount of another shape or outside its range.

@@ -69,7 +69,9 @@ def _lattice_dot(seeds: Tensor, cell_y: Tensor, cell_x: Tensor, dy: Tensor, dx: 
     return angle.sin() * dy + angle.cos() * dx
 
 
-def perlin_noise(seeds: Tensor, scale: Tensor, height: int, width: int, stream: int = 0) -> Tensor:
+def perlin_noise(
+    seeds: Tensor, scale: Tensor, height: int, width: int, stream: int = 0, *, offset: float = 0.0
+) -> Tensor:
     """One octave of gradient noise.
 
     Args:
@@ -78,13 +80,14 @@ def perlin_noise(seeds: Tensor, scale: Tensor, height: int, width: int, stream: 
         height: rows of the result.
         width: columns of the result.
         stream: separates octaves.
+        offset: moves the lattice, in cells.
 
     Returns:
         (B, H, W), about [-0.7, 0.7], zero at lattice points.
     """
     spacing = scale.reshape(-1, 1, 1)
-    y = torch.arange(height, device=seeds.device, dtype=torch.float32).reshape(1, -1, 1) / spacing
-    x = torch.arange(width, device=seeds.device, dtype=torch.float32).reshape(1, 1, -1) / spacing
+    y = torch.arange(height, device=seeds.device, dtype=torch.float32).reshape(1, -1, 1) / spacing + offset
+    x = torch.arange(width, device=seeds.device, dtype=torch.float32).reshape(1, 1, -1) / spacing + offset
     cell_y, cell_x = y.floor(), x.floor()
     dy, dx = y - cell_y, x - cell_x
     iy, ix = cell_y.to(torch.int32), cell_x.to(torch.int32)

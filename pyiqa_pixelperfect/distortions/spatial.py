@@ -25,6 +25,8 @@ __all__ = [
     "unsharp_mask",
     "veil",
     "warp",
+    "whole_shifts",
+    "whole_steps",
 ]
 
 PIXELATION_FACTORS = (2, 3, 4, 6, 8, 12)  # px per block at amounts 1/6, 2/6 ... 1
@@ -37,8 +39,17 @@ PATCH_REACH = 8.0  # px
 FRINGE_REACH = 6.0  # px between red and blue
 
 
+def whole_steps(amount: Tensor, seeds: Tensor) -> Tensor:
+    """Amounts (B, 1, H, W) in [0, 1] that blocks of whole pixels can do: the nearest of 1/6 ... 1; 0 stays 0.
+
+    A mixture of two block sizes would have neither one's blocks, and be closer to a blur. ``seeds`` is not used.
+    """
+    steps = len(PIXELATION_FACTORS)
+    return torch.where(amount > 0, (amount * steps).round().clamp_min(1.0) / steps, amount)
+
+
 def pixelation(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Blocks of up to 12 px: their central pixel or, by a draw per image, their mean."""
+    """Blocks of up to 12 px: their central pixel or, by a draw per image, their mean; ``amount`` in ``whole_steps``."""
     height, width = images.shape[-2:]
     averaged = hashed_uniform(seeds, (1, 1, 1), 7) < 0.5
     filtered = []
@@ -77,7 +88,8 @@ def warp(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     scale = 10.0 + 30.0 * hashed_uniform(seeds, (1,), 9)[:, 0]
     reach = 2.0 * WARP_REACH * amount[:, 0]  # Perlin noise spans about [-0.5, 0.5]
     shift_y = perlin_noise(seeds, scale, height, width, 40) * reach
-    shift_x = perlin_noise(seeds, scale, height, width, 41) * reach
+    # Gradient noise is zero on its lattice: with the lattices half a cell apart, no point stands still by design.
+    shift_x = perlin_noise(seeds, scale, height, width, 41, offset=0.5) * reach
     return keep_where_zero(images, amount, _sample(images, shift_y, shift_x))
 
 
@@ -87,8 +99,13 @@ def jitter(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     return keep_where_zero(images, amount, _sample(images, shifts[:, 0], shifts[:, 1]))
 
 
+def whole_shifts(amount: Tensor, seeds: Tensor) -> Tensor:
+    """Amounts (B, 1, H, W) in [0, 1] that shifts by whole pixels can do, rounded up; ``seeds`` is not used."""
+    return (amount * PATCH_REACH).ceil() / PATCH_REACH
+
+
 def patch_shift(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Patches of 16 px replaced by others up to 8 px away, each in its own direction (whole pixels)."""
+    """Patches of 16 px replaced by others up to 8 px away, each in its own direction; see ``whole_shifts``."""
     height, width = images.shape[-2:]
     rows, columns = -(-height // PATCH_SIZE), -(-width // PATCH_SIZE)
     angle = hashed_uniform(seeds, (rows, columns), 13) * (2.0 * math.pi)
@@ -107,8 +124,9 @@ def fringing(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     y = torch.linspace(-1.0, 1.0, height, device=images.device).reshape(1, -1, 1)
     x = torch.linspace(-1.0, 1.0, width, device=images.device).reshape(1, 1, -1)
     radial = draws[:, 1] < 0.5
-    # Radial fringes reach in full from half way to the border on; toward the center they shrink to none.
-    length = (y.square() + x.square()).sqrt().clamp_min(0.5)
+    # Real lateral color grows with the distance from the center; here the amount alone says how far, so that the
+    # truth map holds everywhere. The floor only spares the center itself a division by zero.
+    length = (y.square() + x.square()).sqrt().clamp_min(1e-3)
     toward_y = torch.where(radial, y / length, angle.sin())
     toward_x = torch.where(radial, x / length, angle.cos())
     reach = (0.5 * FRINGE_REACH) * amount[:, 0]

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, STAGES
 from pyiqa_pixelperfect.distortions.engine import apply_kind
-from pyiqa_pixelperfect.distortions.jpeg import align_to_grid
 from pyiqa_pixelperfect.families import FAMILIES, SIGNED
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
@@ -42,7 +41,8 @@ def case(name, seed, batch, height, width, device="cpu"):
     amount[..., -1] = 1.0
     seeds = (torch.rand(batch, generator=generator) * 2**31).long()
     images, amount, seeds = images.to(device), amount.to(device), seeds.to(device)
-    return images, align_to_grid(amount, seeds) if KINDS[name].on_grid else amount, seeds
+    realize = KINDS[name].realize
+    return images, realize(amount, seeds) if realize else amount, seeds
 
 
 @each_device
@@ -133,12 +133,8 @@ def ladder(name, crops, sign, amounts):
 
 
 TENTHS = tuple(step / 10 for step in range(1, 11))
-#: Kinds that come in steps: amounts at which a new step is reached.
+#: Kinds that come in steps: amounts at which a new step is reached. All others are rounded to these.
 STEPS = {"patch_shift": tuple(step / 8 for step in range(1, 9)), "pixelation": tuple(step / 6 for step in range(1, 7))}
-BETWEEN_STEPS = {
-    "patch_shift": "whole pixels: amounts 0.4 and 0.5, and 0.9 and 1.0, move patches equally far",
-    "pixelation": "the mixture of blocks of 4 and 6 px at amount 0.6 is nearer to the source than blocks of 4 px are",
-}
 
 
 @pytest.mark.parametrize(
@@ -150,11 +146,15 @@ def test_d2_severity_rises_with_the_amount(name, sign, crops):
     assert (noises.diff(dim=0) < 0).float().mean() > 0.93
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.xfail(reason=why, strict=True)) for n, why in BETWEEN_STEPS.items()]
-)
-def test_d2_severity_rises_between_steps_too(name, crops):
-    assert (ladder(name, crops, 1, TENTHS).mean(1).diff() < 0).all()
+@pytest.mark.parametrize("name", STEPS)
+def test_kinds_that_come_in_steps_tell_the_step_that_was_done(name):
+    amount = torch.linspace(0, 1, 201).reshape(1, 1, 1, -1)
+    done = KINDS[name].realize(amount, torch.zeros(1, dtype=torch.int64))
+    torch.testing.assert_close(done.unique(), torch.tensor([0.0, *STEPS[name]]))
+    assert ((done == 0) == (amount == 0)).all()
+    assert (done.diff(dim=-1) >= 0).all()
+    assert (done - amount).abs().max() <= STEPS[name][0]
+    assert torch.equal(KINDS[name].realize(done, torch.zeros(1, dtype=torch.int64)), done)
 
 
 def test_the_catalog_is_whole():

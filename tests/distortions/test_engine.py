@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from pyiqa_pixelperfect.distortions import KINDS, DistortionEngine, Plan, PlanSettings, amount_fields, apply_kind
-from pyiqa_pixelperfect.distortions.jpeg import align_to_grid
 from pyiqa_pixelperfect.distortions.plan import families_of, single_kind_plan
 from pyiqa_pixelperfect.errors import ConfigError, ImageError
 from pyiqa_pixelperfect.families import FAMILIES, SIGNED
@@ -75,8 +74,8 @@ def test_amounts_are_exactly_what_was_applied(name):
     draw = DistortionEngine().apply(images, plan)
     channel = FAMILIES.index(KINDS[name].family)
     asked = amount_fields(plan.fields, 49, 66) * torch.tensor(peaks).reshape(-1, 1, 1, 1)
-    if KINDS[name].on_grid:
-        asked = align_to_grid(asked, plan.seeds[:, 0])
+    if KINDS[name].realize:
+        asked = KINDS[name].realize(asked, plan.seeds[:, 0])
     assert torch.equal(draw.amounts[:, channel : channel + 1], asked)
     assert (draw.amounts.abs().sum((0, 2, 3)).nonzero()[:, 0] == channel).all()
     again = KINDS[name].function(images, draw.amounts[:, channel : channel + 1], plan.seeds[:, 0])
@@ -100,7 +99,7 @@ def test_up_to_three_are_composed_in_slot_order():
             if number >= 0:
                 seeds = plan.seeds[row, slot].reshape(1)
                 amount = fields[slot, row : row + 1] * plan.peaks[row, slot]
-                amount = align_to_grid(amount, seeds) if kinds[number].on_grid else amount
+                amount = kinds[number].realize(amount, seeds) if kinds[number].realize else amount
                 image = kinds[number].function(image, amount, seeds)
                 expected[FAMILIES.index(kinds[number].family)] = amount[0, 0]
         assert torch.equal(draw.image[row], image[0])
@@ -194,7 +193,7 @@ def test_apply_kind_does_and_tells_the_amount(name):
     amount = torch.zeros(2, 1, 49, 66)
     amount[..., 20:, 30:] = 0.8
     done, told = apply_kind(name, images, amount, seed=12)
-    if KINDS[name].on_grid:
+    if KINDS[name].realize:
         assert (told >= 0).all()
         torch.testing.assert_close(told.amax((2, 3)), torch.full((2, 1), 0.8), rtol=0, atol=0.2)
     else:
