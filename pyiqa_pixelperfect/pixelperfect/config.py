@@ -6,15 +6,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pyiqa_pixelperfect.config import Config
+from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES
 from pyiqa_pixelperfect.distortions.plan import PlanSettings
 from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.pixelperfect.consensus import TEACHERS
 
 __all__ = ["DataConfig", "EngineConfig", "MapStageConfig", "NetworkConfig", "PixelPerfectConfig", "ScoreStageConfig"]
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
+Weight = Annotated[float, Field(ge=0.0)]
 _SHAPES = Field(min_length=len(FIELD_SHAPES), max_length=len(FIELD_SHAPES))
 
 
@@ -40,6 +43,7 @@ class EngineConfig(Config):
     softness: tuple[Rate, Rate] = PlanSettings.softness
     variation: Share = PlanSettings.variation
     pipeline: Share = PlanSettings.pipeline
+    kinds: tuple[str, ...] = PlanSettings.kinds
 
     @model_validator(mode="after")
     def _drawable(self) -> "EngineConfig":
@@ -47,6 +51,8 @@ class EngineConfig(Config):
             raise ValueError("counts must not all be 0")
         if not sum(chance for shape, chance in zip(FIELD_SHAPES, self.shapes, strict=True) if shape != "global"):
             raise ValueError("shapes needs a chance for at least one local shape: some distortions are local only")
+        if unknown := [name for name in self.kinds if name not in KINDS]:
+            raise ValueError(f"kinds must be of the catalog, not {', '.join(unknown)}")
         for name in ("amounts", "scale", "coverage", "softness"):
             low, high = getattr(self, name)
             if low > high:
@@ -76,32 +82,44 @@ class StageConfig(Config):
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.02
     warmup: Annotated[int, Field(ge=0)] = 200  # steps
     clip: Rate = 1.0  # largest gradient norm
+    averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 
 class MapStageConfig(StageConfig):
-    """Stage 1, the distortion maps; and its optional warm restart (``refine``) from the averaged weights."""
+    """Stage 1, the distortion maps."""
 
     versions: Positive = 2  # distorted versions of each photo; they are also compared with one another
     weight_high: Rate = 10.0  # the paper's weight of distorted cells, at the start
     weight_high_final: Rate = 10.0  # and at the end; it moves geometrically in between
     beta: Share = 0.05
-    averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 
 class ScoreStageConfig(StageConfig):
-    """Stage 2, the relational score on frozen map features."""
+    """Stage 2, the relational score; the defaults are the paper's."""
 
-    rungs: Annotated[int, Field(ge=2)] = 4  # distorted versions of each photo, in known order
+    rungs: Annotated[int, Field(ge=2)] = 4  # distorted versions on each ladder of a photo, in known order
+    ladders: Positive = 1  # ladders of each photo
     margin: Rate = 1.0
     temperature: Rate = 0.07
-    weight_rank: Annotated[float, Field(ge=0.0)] = 1.0
-    weight_contrast: Annotated[float, Field(ge=0.0)] = 0.5
-    trust: Share = 1.0  # how much the learned term of the score counts beside the maps, in the weights that are written
+    weight_rank: Weight = 1.0
+    weight_contrast: Weight = 0.5
+    weight_maps: Weight = 0.0  # of the map loss; 0 = the map network is frozen
+    gradient_share: Share = 0.1  # of the score's gradient that reaches the map network, if that is not frozen
+    weight_high: Rate = 3.0  # in the map loss, weight of distorted cells
+    beta: Share = 0.05
+    weight_consensus: Weight = 0.0  # of the agreement with the teachers on strongest rungs of different ladders
+    margin_consensus: Rate = 0.5
+    teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``; a pair on which they disagree is not learned from
+    engine: EngineConfig | None = None  # what ranked sets are drawn from; the run's own engine if not given
 
     @model_validator(mode="after")
     def _even(self) -> "ScoreStageConfig":
         if self.photos % 2:
             raise ValueError("photos must be even: photos are paired for the contrastive loss")
+        if unknown := [name for name in self.teachers if name not in TEACHERS]:
+            raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
+        if self.weight_consensus and not (self.teachers and self.ladders > 1):
+            raise ValueError("weight_consensus needs teachers, and at least two ladders to compare")
         return self
 
 
@@ -117,7 +135,6 @@ class PixelPerfectConfig(Config):
     engine: EngineConfig = EngineConfig()
     network: NetworkConfig = NetworkConfig()
     maps: MapStageConfig
-    refine: MapStageConfig = MapStageConfig(steps=0, photos=16, learning_rate=0.001)
     score: ScoreStageConfig
     log_every: Positive = 10
     checkpoint_every: Positive = 200

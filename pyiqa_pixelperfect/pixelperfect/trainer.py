@@ -1,6 +1,6 @@
-"""Training of Pixel Perfect (arXiv 2605.02863): stage 1 the distortion maps, stage 2 the score on frozen features.
+"""Training of Pixel Perfect (arXiv 2605.02863): stage 1 the distortion maps, stage 2 the score on their features.
 
-Stage 1 may have a warm restart (``refine``), which starts from its averaged weights with a fresh optimizer.
+Each stage keeps a running average of its weights, and that is what the next one starts from and what is written.
 
 Run it by ``pixelperfect train configs/pixelperfect/default.yaml``, or under ``torchrun`` on several processes. All
 randomness is a function of the seed and the sample number, so a checkpoint is weights, optimizer and a step number,
@@ -22,11 +22,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_photos
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.ranked import ranked_sets
+from pyiqa_pixelperfect.distortions.versions import distorted_versions
 from pyiqa_pixelperfect.errors import ConfigError, DataError
-from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, PixelPerfectConfig, StageConfig
+from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig, StageConfig
+from pyiqa_pixelperfect.pixelperfect.consensus import load_teachers, ranked_votes
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet, RelationalScoreNet, seeded_weights
-from pyiqa_pixelperfect.pixelperfect.stages import MapStage, ScoreStage, map_batch, ranked_sets
+from pyiqa_pixelperfect.pixelperfect.stages import MapStage, ScoreStage
 from pyiqa_pixelperfect.pixelperfect.validation import HeldOut, require_previews
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint, save_checkpoint
 from pyiqa_pixelperfect.training.distributed import Processes, join_processes
@@ -98,12 +101,9 @@ def _train(config: PixelPerfectConfig, processes: Processes) -> Path:
     guard.load_state_dict(resumed.get("guard", {}))
     with Logbook(config.output, int(resumed.get("step", 0)), active=processes.first) as logbook:
         run = _Run(config, processes, train_photos, held_out, engine, logbook, guard, identity)
-        stage = resumed.get("stage", "maps")
-        if stage == "maps":
-            maps, resumed = _train_maps(run, "maps", maps, config.maps, resumed, offset=0), {}
-        if stage != "score" and config.refine.steps:
-            maps, resumed = _train_maps(run, "refine", maps, config.refine, resumed, offset=config.maps.steps), {}
-        figures = _train_score(run, maps, score, resumed)
+        if resumed.get("stage", "maps") == "maps":
+            maps, resumed = _train_maps(run, maps, resumed), {}
+        maps, score, figures = _train_score(run, maps, score, resumed)
     path = config.output / "pixelperfect.safetensors"
     if processes.first:
         PixelPerfect(maps, score).save(path, card=_card(run, photos, figures))
@@ -149,34 +149,38 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _train_maps(
-    run: _Run, name: str, maps: DistortionMapNet, config: MapStageConfig, resumed: dict[str, Any], offset: int
-) -> DistortionMapNet:
-    """Stage 1, or its warm restart; returns the running average of the weights."""
-    average = AveragedModel(maps, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
+def _train_maps(run: _Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> DistortionMapNet:
+    """Stage 1; returns the running average of the weights."""
+    config = run.config.maps
+    average = _average(maps, config, resumed)
     averaged = cast("DistortionMapNet", average.module)
-    if resumed:
-        average.load_state_dict(resumed["averaged"])
 
     def loss(model: nn.Module, numbers: Tensor, clean: Tensor, step: int) -> dict[str, Tensor]:
         with torch.no_grad():
-            # A restart reads the same stream of photos again; its distortions must not be the same again.
-            batch = map_batch(run.engine, clean, numbers.numpy(), config.versions, run.config.seed + offset)
+            versions = distorted_versions(run.engine, clean, numbers.numpy(), config.versions, seed=run.config.seed)
         weight = geometric(step, config.steps, config.weight_high, config.weight_high_final)
         with autocast(run.processes.device, run.config.precision):  # never around the engine: its truth is exact
-            losses: dict[str, Tensor] = model(batch, weight)
+            losses: dict[str, Tensor] = model(versions, weight)
         return losses
 
     def after(step: int) -> None:
         average.update_parameters(maps)
-        if run.processes.first:
-            _report_maps(run, averaged, step)
+        _report_maps(run, averaged, step)
 
-    _run_stage(run, name, MapStage(maps, config), config, loss, resumed, {"averaged": average}, after, offset)
+    _run_stage(run, "maps", MapStage(maps, config), config, loss, resumed, average, after, 0)
     return averaged
 
 
+def _average(network: nn.Module, config: StageConfig, resumed: dict[str, Any]) -> AveragedModel:
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
+    if resumed:
+        average.load_state_dict(resumed["averaged"])
+    return average
+
+
 def _report_maps(run: _Run, maps: DistortionMapNet, step: int) -> None:
+    if not run.processes.first:
+        return
     every, previews = run.config.validate_every, run.config.preview_every
     if every and step % every == 0:
         run.logbook.write(step, "validation", **run.held_out.map_figures(maps))
@@ -186,24 +190,38 @@ def _report_maps(run: _Run, maps: DistortionMapNet, step: int) -> None:
 
 def _train_score(
     run: _Run, maps: DistortionMapNet, score: RelationalScoreNet, resumed: dict[str, Any]
-) -> dict[str, float]:
-    """Stage 2; its checkpoints hold the frozen map network too. Returns the final figures."""
-    config, offset = run.config.score, run.config.maps.steps + run.config.refine.steps
+) -> tuple[DistortionMapNet, RelationalScoreNet, dict[str, float]]:
+    """Stage 2; returns the running average of both networks, and the final figures."""
+    config, offset = run.config.score, run.config.maps.steps
     stage = ScoreStage(maps, score, config)
+    average = _average(stage, config, resumed)
+    averaged = cast("ScoreStage", average.module)
+    engine = DistortionEngine(config.engine.settings()) if config.engine else run.engine
+    teachers = load_teachers(config.teachers) if config.weight_consensus else []
 
     def loss(model: nn.Module, numbers: Tensor, clean: Tensor, _step: int) -> dict[str, Tensor]:
         with torch.no_grad():
-            sets = ranked_sets(run.engine, clean, numbers.numpy(), config.rungs, run.config.seed)
+            sets = ranked_sets(
+                engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, seed=run.config.seed
+            )
+        votes = ranked_votes(sets, teachers)
         with autocast(run.processes.device, run.config.precision):
-            losses: dict[str, Tensor] = model(sets)
+            losses: dict[str, Tensor] = model(sets, votes)
         return losses
 
-    _run_stage(run, "score", stage, config, loss, resumed, {}, lambda _: None, offset)
-    score.trust.fill_(config.trust)
-    figures = {f"maps_{name}": value for name, value in run.held_out.map_figures(maps).items()}
-    figures["score_ordered"] = run.held_out.ordered(stage)
+    def after(step: int) -> None:
+        average.update_parameters(stage)
+        if stage.joint:
+            _report_maps(run, averaged.maps, step)
+        every = run.config.validate_every
+        if run.processes.first and every and step % every == 0:
+            run.logbook.write(step, "validation", ordered=run.held_out.ordered(averaged, engine))
+
+    _run_stage(run, "score", stage, config, loss, resumed, average, after, offset)
+    figures = {f"maps_{name}": value for name, value in run.held_out.map_figures(averaged.maps).items()}
+    figures["score_ordered"] = run.held_out.ordered(averaged, engine)
     run.logbook.write(offset + config.steps, FINAL, **figures)
-    return figures
+    return averaged.maps, averaged.score, figures
 
 
 def _run_stage(
@@ -213,7 +231,7 @@ def _run_stage(
     config: StageConfig,
     loss: Loss,
     resumed: dict[str, Any],
-    extra: dict[str, nn.Module],
+    average: nn.Module,
     after: Callable[[int], None],
     offset: int,
 ) -> None:
@@ -255,13 +273,13 @@ def _run_stage(
             run.logbook.write(done, name, rate=rate, skipped=run.guard.skipped, **numbered)
         after(done)
         if run.processes.first and ((step + 1) % run.config.checkpoint_every == 0 or step + 1 == config.steps):
-            _checkpoint(run, name, done, stage, optimizer, extra)
+            _checkpoint(run, name, done, stage, optimizer, average)
 
 
 def _checkpoint(
-    run: _Run, name: str, step: int, stage: nn.Module, optimizer: torch.optim.Optimizer, extra: dict[str, nn.Module]
+    run: _Run, name: str, step: int, stage: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module
 ) -> None:
-    weights = {"model": stage.state_dict()} | {key: module.state_dict() for key, module in extra.items()}
+    weights = {"model": stage.state_dict(), "averaged": average.state_dict()}
     for state in weights.values():
         check_finite(step, state)
     state = {"stage": name, "step": step, "optimizer": optimizer.state_dict(), "guard": run.guard.state_dict()}

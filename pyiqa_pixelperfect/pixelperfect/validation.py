@@ -11,17 +11,13 @@ from torch import Tensor, nn
 
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.ranked import ranked_sets
+from pyiqa_pixelperfect.distortions.versions import Versions, distorted_versions
 from pyiqa_pixelperfect.errors import MissingDependencyError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
-from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.stages import (
-    MapBatch,
-    ScoreStage,
-    map_batch,
-    map_figures,
-    mean_figures,
-    ranked_sets,
-)
+from pyiqa_pixelperfect.pixelperfect.losses import map_target
+from pyiqa_pixelperfect.pixelperfect.networks import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.stages import ScoreStage, map_figures, mean_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,8 +78,8 @@ class HeldOut:
         for numbers, crops in self._crops:
             yield numbers, crops.to(self.device).float() / 255.0
 
-    def _distorted(self, numbers: Tensor, clean: Tensor) -> MapBatch:
-        return map_batch(self.engine, clean, numbers.numpy(), 1, _SEED)
+    def _distorted(self, numbers: Tensor, clean: Tensor) -> Versions:
+        return distorted_versions(self.engine, clean, numbers.numpy(), 1, seed=_SEED)
 
     @torch.no_grad()
     def map_figures(self, maps: DistortionMapNet) -> dict[str, float]:
@@ -92,13 +88,13 @@ class HeldOut:
             return mean_figures([map_figures(maps, self._distorted(*batch)) for batch in self._batches()])
 
     @torch.no_grad()
-    def ordered(self, stage: ScoreStage) -> float:
-        """Share of ordered pairs of ranked sets that the score puts in order."""
+    def ordered(self, stage: ScoreStage, engine: DistortionEngine) -> float:
+        """Share of ordered pairs of ranked sets of ``engine`` that the score puts in order."""
         shares: list[float] = []
         with _evaluation(stage):
             for numbers, clean in self._batches():
-                sets = ranked_sets(self.engine, clean, numbers.numpy(), self.config.score.rungs, _SEED)
-                shares.append(stage(sets)["ordered"].item())
+                sets = ranked_sets(engine, clean, numbers.numpy(), rungs=self.config.score.rungs, seed=_SEED)
+                shares.append(stage(sets, sets.images.new_zeros(0))["ordered"].item())
         return sum(shares) / len(shares)
 
     @torch.no_grad()
@@ -107,9 +103,10 @@ class HeldOut:
         from pyiqa_pixelperfect.plots import preview_figure
 
         numbers, clean = next(self._batches())
-        batch = self._distorted(numbers[:6], clean[:6])
-        image, reference, target = batch.pairs()
-        images, references = batch.images[image], batch.images[reference]
+        versions = self._distorted(numbers[:6], clean[:6])
+        image, reference = versions.pairs()
+        images, references = versions.images[image], versions.images[reference]
+        target = map_target(versions.difference(image, reference), None, MAP_STRIDE)
         with _evaluation(maps):
             prediction = maps(images, references)
         return preview_figure(images.cpu(), references.cpu(), target.cpu(), prediction.cpu(), title=title)

@@ -1,0 +1,119 @@
+"""Ranked sets: versions of a photo whose order is known by construction, because adding distortion never improves it.
+
+A *ladder* is one plan applied in rising amounts. In half of the ladders all distortions of the plan rise together, in
+the others each rises on its own path; a plan of one distortion is a ladder of one family. Photos p and p + P/2 climb
+the same ladders: the same rung of both has the same distortions in the same places, and the same rank.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions.counter import planned_uniform
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.plan import Plan, join_plans
+from pyiqa_pixelperfect.distortions.versions import Versions, eight_bit
+from pyiqa_pixelperfect.errors import ImageError
+
+__all__ = ["RankedSets", "ranked_sets", "rung_factors"]
+
+_STREAM_RUNGS = 110
+_FIRST_EPOCH = 1000  # so that ranked sets are not the versions that maps are learned from
+
+
+@dataclass(frozen=True)
+class RankedSets(Versions):
+    """Versions in order: the clean one, then ladder by ladder, each from its weakest rung to its strongest.
+
+    Attributes:
+        ladders: L.
+        rungs: R; there are 1 + L R versions.
+    """
+
+    ladders: int
+    rungs: int
+
+    def version(self, ladder: int, rung: int) -> int:
+        """Number of the version on a rung (0 = weakest) of a ladder."""
+        return 1 + ladder * self.rungs + rung
+
+    def ordered(self) -> tuple[Tensor, Tensor]:
+        """Rows of all pairs (worse, better) whose order is known: two rungs of one ladder, or a rung and clean."""
+        pairs = []
+        for ladder in range(self.ladders):
+            climb = [0, *(self.version(ladder, rung) for rung in range(self.rungs))]
+            pairs += [self.rows(climb[worse], climb[better]) for worse in range(len(climb)) for better in range(worse)]
+        return torch.cat([worse for worse, _ in pairs]), torch.cat([better for _, better in pairs])
+
+    def unordered(self) -> tuple[Tensor, Tensor]:
+        """Rows of pairs whose order is not known by construction: last rungs of neighboring ladders; may be none."""
+        last = [self.version(ladder, self.rungs - 1) for ladder in range(self.ladders)]
+        pairs = [self.rows(one, other) for one, other in pairwise(last)]
+        if not pairs:
+            empty = torch.zeros(0, dtype=torch.int64, device=self.images.device)
+            return empty, empty
+        return torch.cat([one for one, _ in pairs]), torch.cat([other for _, other in pairs])
+
+
+def rung_factors(indices: NDArray[np.int64], rungs: int, slots: int, seed: int) -> NDArray[np.float64]:
+    """How far each slot of a plan has risen at each rung, (P, slots, rungs), rising to 1.
+
+    All distortions of half of the sets rise together; in the others each rises on its own path. The first slot
+    always rises, so that no two rungs are equal.
+    """
+    draws = planned_uniform(seed, 0, indices, _STREAM_RUNGS, 1 + slots * rungs)
+    rises = 0.35 + draws[:, 1:].reshape(-1, slots, rungs)
+    waits = rises < 0.65  # 30 % of the rungs of the other slots leave them where they are
+    waits[:, 0] = waits[..., -1] = False
+    rises = np.where(waits, 0.0, rises)
+    together = (draws[:, 0] < 0.5)[:, None, None]
+    rises = np.where(together, rises[:, :1], rises)
+    factors: NDArray[np.float64] = np.cumsum(rises, axis=2) / rises.sum(axis=2, keepdims=True)
+    return factors
+
+
+def ranked_sets(
+    engine: DistortionEngine,
+    clean: Tensor,
+    indices: NDArray[np.int64],
+    *,
+    rungs: int,
+    ladders: int = 1,
+    seed: int,
+) -> RankedSets:
+    """Make ladders of each photo: the same distortions in the same places, in rising amounts.
+
+    Args:
+        engine: draws and applies the plans; it should leave no picture untouched.
+        clean: (P, 3, H, W) in [0, 1], P even.
+        indices: (P,) sample numbers.
+        rungs: distorted versions on each ladder.
+        ladders: ladders of each photo, each by a plan of its own.
+        seed: seed of the run.
+
+    Returns:
+        The sets, rounded to 8 bit.
+
+    Raises:
+        ImageError: ``clean`` is not a (P, 3, H, W) float32 tensor, P is odd or not that of ``indices``.
+    """
+    if len(clean) % 2:
+        raise ImageError("clean", "an even number of photos, since they are distorted in pairs", f"{len(clean)}")
+    half = indices[: len(indices) // 2]
+    shared = np.concatenate([half, half])
+    plans: list[Plan] = []
+    for ladder in range(ladders):
+        plan = engine.plan(shared, seed=seed, epoch=_FIRST_EPOCH + ladder)
+        factors = rung_factors(shared, rungs, plan.kinds.shape[1], seed + ladder)
+        for rung in range(rungs):
+            peaks = plan.peaks * torch.from_numpy(factors[..., rung]).float()
+            plans.append(dataclasses.replace(plan, peaks=peaks))
+    draw = engine.apply(clean.repeat(len(plans), 1, 1, 1), join_plans(plans))
+    images = torch.cat((clean, eight_bit(draw.image)))
+    amounts = torch.cat((torch.zeros_like(draw.amounts[: len(clean)]), draw.amounts))
+    return RankedSets(images, amounts, len(clean), ladders, rungs)
