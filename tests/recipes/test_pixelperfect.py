@@ -16,12 +16,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.versions import distorted_versions
 from pyiqa_pixelperfect.errors import ConfigError, DataError, MissingDependencyError, TrainingDivergedError
 from pyiqa_pixelperfect.pixelperfect import trainer, validation
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, PixelPerfectConfig
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.stages import MapStage, map_batch
+from pyiqa_pixelperfect.pixelperfect.stages import MapStage
 from pyiqa_pixelperfect.pixelperfect.trainer import train
 from pyiqa_pixelperfect.systems import load_config
 from pyiqa_pixelperfect.training import logbook
@@ -68,6 +69,23 @@ def assert_same(one: object, two: object) -> None:
     for name, value in first.items():
         same = torch.equal(value, second[name]) if isinstance(value, Tensor) else value == second[name]
         assert same, name
+
+
+class StoppedError(Exception):
+    """Stands in for whatever ends a run."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Let a run end by ``StoppedError`` after that many steps of both stages."""
+    advance, count = logbook.Logbook.advance, []
+
+    def stop(book: logbook.Logbook, text: str) -> None:
+        count.append(text)
+        if len(count) == step:
+            raise StoppedError
+        advance(book, text)
+
+    monkeypatch.setattr(logbook.Logbook, "advance", stop)
 
 
 # ------------------------------------------------------------------------------------------------------ it learns
@@ -123,18 +141,45 @@ def test_weights_of_the_run_are_those_of_its_last_checkpoint(smoke):
     state = latest_checkpoint(smoke)
     assert (state["stage"], state["step"]) == ("score", 80)
     stored = tensors_of(smoke / "pixelperfect.safetensors")
-    for name, tensor in state["model"].items():
-        part, rest = name.split(".", 1)
+    for name, tensor in state["averaged"].items():
+        if name == "n_averaged":
+            continue
+        _, part, rest = name.split(".", 2)
         weight = stored[f"{'map' if part == 'maps' else 'score'}_network.{rest}"]
         assert torch.equal(weight, tensor.to(weight.dtype)), name
+    assert any(not torch.equal(t, state["averaged"][f"module.{n}"]) for n, t in state["model"].items())
 
 
 def test_the_map_network_does_not_move_in_stage_two(smoke, photos, tmp_path):
     first = load_checkpoint(min(smoke.glob("checkpoint-*.pt")))  # step 60, the end of stage 1
     assert first["stage"] == "maps"
     averaged = {name.removeprefix("module."): t for name, t in first["averaged"].items() if name.startswith("module.")}
-    last = latest_checkpoint(smoke)["model"]
-    assert_same(averaged, {n.removeprefix("maps."): t for n, t in last.items() if n.startswith("maps.")})
+    last = latest_checkpoint(smoke)
+    for part, prefix in (("model", "maps."), ("averaged", "module.maps.")):
+        assert_same(averaged, {n.removeprefix(prefix): t for n, t in last[part].items() if n.startswith(prefix)})
+
+
+JOINT = ("score.ladders=2", "score.weight_maps=20", "score.weight_consensus=0.5", "score.teachers=[haarpsi]")
+
+
+def test_in_a_joint_stage_two_the_map_network_moves_and_resumes_to_the_same_bits(photos, tmp_path, monkeypatch):
+    pytest.importorskip("piq")
+    outputs = [tmp_path / "straight", tmp_path / "stopped"]
+    train(config_of(photos, outputs[0], *BRIEF, *JOINT))
+    stop_at(monkeypatch, 9)
+    with pytest.raises(StoppedError):
+        train(config_of(photos, outputs[1], *BRIEF, *JOINT))
+    monkeypatch.undo()
+    monkeypatch.setattr(logbook, "_tensorboard", lambda folder, step: None)
+    train(config_of(photos, outputs[1], *BRIEF, *JOINT))
+    assert_same_run(*outputs)
+    before, after = (load_checkpoint(path)["model"] for path in sorted(outputs[0].glob("checkpoint-*.pt")))
+    assert not torch.equal(before["maps.head.weight"], after["maps.head.weight"])
+    score = [entry for entry in log_of(outputs[0]) if entry["stage"] == "score"]
+    assert all(entry["maps"] > 0 and entry["agreement"] >= 0 for entry in score)
+    assert {"error", "ordered"} <= {
+        key for entry in log_of(outputs[0]) if entry["stage"] == "validation" for key in entry
+    }
 
 
 def test_t4_one_batch_can_be_learned_by_heart(photos):
@@ -148,7 +193,7 @@ def test_t4_one_batch_can_be_learned_by_heart(photos):
 
     dataset = CropDataset(list_photos(photos), 64, 1.0, seed=0)
     clean = torch.stack([dataset[n][1] for n in range(4)]).float() / 255
-    batch = map_batch(DistortionEngine(config.engine.settings()), clean, np.arange(4), 1, seed=0)
+    versions = distorted_versions(DistortionEngine(config.engine.settings()), clean, np.arange(4), 1, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = DistortionMapNet(14, (8, 12, 16, 24, 32), (16, 16, 24, 24))
@@ -156,7 +201,7 @@ def test_t4_one_batch_can_be_learned_by_heart(photos):
     optimizer = torch.optim.Adam(stage.parameters(), lr=0.01)
     losses = []
     for _ in range(120):
-        loss = stage(batch, 10.0)["loss"]
+        loss = stage(versions, 10.0)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -211,21 +256,10 @@ def test_t1_a_killed_run_resumes_to_the_same_bits(straight, photos, tmp_path):
     assert_same_run(straight, output)
 
 
-class StoppedError(Exception):
-    """Stands in for whatever ends a run."""
-
-
 @pytest.mark.parametrize("step", [5, 9])
 def test_t1_a_run_stopped_at_any_step_resumes_to_the_same_bits(straight, photos, tmp_path, monkeypatch, step):
-    advance, count = logbook.Logbook.advance, []
-
-    def stop(book: logbook.Logbook, text: str) -> None:
-        count.append(text)
-        if len(count) == step:
-            raise StoppedError
-        advance(book, text)
-
-    monkeypatch.setattr(logbook.Logbook, "advance", stop)
+    advance = logbook.Logbook.advance
+    stop_at(monkeypatch, step)
     with pytest.raises(StoppedError):
         train(config_of(photos, tmp_path, *BRIEF))
     monkeypatch.setattr(logbook.Logbook, "advance", advance)
@@ -239,23 +273,6 @@ def test_a_finished_run_started_again_changes_nothing(straight, photos):
     train(config_of(photos, straight, *BRIEF))
     assert (straight / "pixelperfect.safetensors").read_bytes() == content
     assert (straight / "log.jsonl").read_text() == log
-
-
-def test_checkpoints_of_the_first_layout_still_resume(straight, photos, tmp_path, monkeypatch):
-    """They knew neither commits nor photos nor the guard, kept the average in stage 2 too, and had no seal."""
-    for source in straight.glob("checkpoint-*.pt"):
-        state = load_checkpoint(source)
-        for key in ("commits", "photos", "guard"):
-            del state[key]
-        if state["stage"] == "score":
-            maps = {f"module.{n[5:]}": t for n, t in state["model"].items() if n.startswith("maps.")}
-            state["averaged"] = {"n_averaged": torch.tensor(1), **maps}
-            torch.save(state, tmp_path / source.name)
-    max(tmp_path.glob("checkpoint-*.pt")).unlink()  # so that there is something left to do
-    monkeypatch.setattr(trainer, "current_commit", lambda: "new")
-    train(config_of(photos, tmp_path, *BRIEF))
-    assert_same(tensors_of(tmp_path / "pixelperfect.safetensors"), tensors_of(straight / "pixelperfect.safetensors"))
-    assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["commit"] == "unknown, resumed at new"
 
 
 def test_the_card_names_the_commit_the_run_began_with(photos, tmp_path, monkeypatch):
@@ -324,16 +341,16 @@ def assert_all_finite(output: Path) -> int:
 
 def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     """Let the batches of some steps hold a NaN."""
-    make, count = trainer.map_batch, []
+    make, count = trainer.distorted_versions, []
 
-    def poisoned(*values: object):
-        batch = make(*values)
+    def poisoned(*values: object, **named: object):
+        versions = make(*values, **named)
         count.append(0)
         if len(count) in bad:
-            batch.images[-1, 0, 3, 3] = math.nan
-        return batch
+            versions.images[-1, 0, 3, 3] = math.nan
+        return versions
 
-    monkeypatch.setattr(trainer, "map_batch", poisoned)
+    monkeypatch.setattr(trainer, "distorted_versions", poisoned)
 
 
 def test_t3_lasting_nan_stops_the_run(photos, tmp_path, monkeypatch):
