@@ -82,15 +82,38 @@ def distort(
     image: Annotated[Path, typer.Argument(help="A clean picture.")],
     family: Annotated[str | None, typer.Option(help="Distortion family, such as blur.")] = None,
     kind: Annotated[str | None, typer.Option(help="Kind within the family, such as lens_blur.")] = None,
-    amount: Annotated[float, typer.Option(help="0 to 1; -1 to 1 for families with a direction.")] = 0.5,
-    field: Annotated[str, typer.Option(help="global: everywhere; perlin: in smooth islands.")] = "global",
+    kinds: Annotated[
+        bool, typer.Option("--kinds", help="Sheets of all kinds: of --family, or of every family.")
+    ] = False,
+    amount: Annotated[
+        float | None, typer.Option(help="0 to 1; -1 to 1 for families with a direction.", show_default="0.5")
+    ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            help="Where: global, perlin (islands), gradient, halfplane, blob or blocks.",
+            show_default="global; perlin in sheets",
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Size of islands and blocks in pixels.", show_default="a third of the longer side"),
+    ] = None,
+    coverage: Annotated[
+        float | None, typer.Option(help="Share of the picture that the field covers.", show_default="0.35")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture or sheet to write.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Exact amounts as data: .npy (float32, families x height x width) or .npz (with names)."),
+    ] = None,
 ) -> None:
-    """Show the training distortions: a gallery of all families, or one with its exact truth map."""
+    """Show what the distortion engine does: sheets of families or kinds, or one picture with its exact truth."""
     from pyiqa_pixelperfect.commands import distort as command
 
-    command.distort(image, command.DistortOptions(family, kind, amount, field, seed), out)
+    options = command.DistortOptions(family, kind, kinds, amount, field, scale, coverage, seed)
+    command.distort(image, options, out, truth)
 
 
 @app.command()

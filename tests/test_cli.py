@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from pyiqa_pixelperfect import cli
+from pyiqa_pixelperfect.commands import distort as distort_command
+from pyiqa_pixelperfect.commands.distort import PICTURE_FORMATS
+from pyiqa_pixelperfect.commands.gallery import family_figure, first_kinds, kinds_figure, kinds_rows
+from pyiqa_pixelperfect.commands.places import FIELDS, Place
 from pyiqa_pixelperfect.commands.terminal import choose_device, labels
-from pyiqa_pixelperfect.distortions import KINDS_BY_FAMILY
+from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, DistortionEngine, Draw
+from pyiqa_pixelperfect.distortions.plan import single_kind_plan
 from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import read_image
@@ -133,10 +140,44 @@ def test_rank_prints_and_writes(run) -> None:
     assert verdicts["reference.png"] == "image and reference look the same"
 
 
+def drawn(figure: Figure) -> list[str]:
+    """Return the words of a figure."""
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
 def test_distort_draws_the_gallery(run) -> None:
     assert run("distort", "reference.png").out == "wrote reference-gallery.png\n"
     with Image.open("reference-gallery.png") as sheet:
         assert sheet.height > sheet.width
+
+
+def test_gallery_shows_fields_unless_told_not_to(folder: Path) -> None:
+    clean, kinds = read_image(folder / "reference.png"), {name: KINDS[name] for name in ("jpeg", "color_patch", "tint")}
+    notes = {name: f"about {name}" for name in kinds}
+    texts = drawn(kinds_figure(kinds, notes, clean, 0, Place("blob"), "Three"))
+    assert {"over the whole picture", "under a field: blob", "truth", "Three", *kinds, "about jpeg"} <= {*texts}
+    assert "about color_patch (never the" in " ".join(texts)
+    texts = drawn(kinds_figure(kinds, notes, clean, 0, Place("global"), "Three"))
+    assert not any("field" in text or text == "truth" for text in texts)
+    assert [text for text in texts if text[-2:] in {".4", ".5"}] == ["0.4", "0.4", "\N{MINUS SIGN}0.5", "+0.5"]
+
+
+def test_kinds_are_drawn_family_by_family(run) -> None:
+    result = run("distort", "reference.png", "--kinds", "--family", "pixelation", "--field", "global", "--out", "k.jpg")
+    assert result.out == "wrote k-pixelation.jpg\n"
+    with Image.open("k-pixelation.jpg") as sheet:
+        assert sheet.format == "JPEG"
+    texts = drawn(family_figure("displacement", read_image("reference.png"), "a", 0, Place("global")))
+    assert {kind.name for kind in KINDS_BY_FAMILY["displacement"]} <= {*texts}
+
+
+def test_all_kinds_are_a_sheet_for_every_family(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(distort_command, "family_figure", lambda *arguments: seen.append(arguments) or Figure((1, 1)))
+    result = run("distort", "reference.png", "--kinds", "--seed", "5")
+    assert result.out.splitlines() == [f"wrote reference-kinds-{family}.png" for family in FAMILIES]
+    assert all(Path(f"reference-kinds-{family}.png").is_file() for family in FAMILIES)
+    assert [(call[0], *call[2:]) for call in seen] == [(f, "reference.png", 5, Place("perlin")) for f in FAMILIES]
 
 
 def test_distort_writes_one_picture_and_its_truth(run) -> None:
@@ -150,6 +191,103 @@ def test_distort_writes_one_picture_and_its_truth(run) -> None:
     assert local.out.splitlines()[0] == "wrote reference-white_noise.png"
     untouched = (read_image("reference-white_noise.png") == read_image("reference.png")).all(dim=1).float().mean()
     assert 0.3 < untouched < 0.95
+
+
+def test_truth_is_what_the_engine_did_bit_for_bit(run) -> None:
+    options = ("--kind", "jpeg", "--amount", "0.8", "--field", "blob", "--coverage", "0.4", "--scale", "30")
+    for name in ("new/t.npy", "T.NPZ"):
+        result = run("distort", "reference.png", *options, "--seed", "7", "--out", "d.png", "--truth", name)
+        assert result.out.splitlines() == ["wrote d.png", "wrote d-truth.png", f"wrote {Path(name)}"]
+    clean = read_image("reference.png")
+    plan = single_kind_plan("jpeg", [0.8], 7, shape="blob", scale=30.0, coverage=0.4)
+    draw = DistortionEngine().apply(clean, plan)
+    amounts, named = np.load("new/t.npy"), np.load("T.NPZ")
+    assert (amounts.dtype, amounts.shape) == (np.float32, (len(FAMILIES), 72, 96))
+    assert amounts.tobytes() == draw.amounts[0].numpy().tobytes() == named["amounts"].tobytes()
+    assert named["families"].tolist() == list(FAMILIES)
+    assert torch.equal(read_image("d.png"), (draw.image * 255).round() / 255)
+    untouched = torch.from_numpy(amounts == 0).all(dim=0)
+    assert 0.2 < untouched.float().mean() < 0.6
+    assert torch.equal(read_image("d.png")[0][:, untouched], clean[0][:, untouched])
+
+
+@pytest.fixture
+def no_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing: drawing takes longer than what these tests are about."""
+    monkeypatch.setattr(distort_command, "truth_figure", lambda *_: Figure((1, 1)))
+
+
+@pytest.mark.usefixtures("no_sheets")
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_covers_what_was_asked_for(run, field: str) -> None:
+    coverage = () if field == "global" else ("--coverage", "0.3")
+    run(
+        "distort",
+        "reference.png",
+        "--kind",
+        "tint",
+        "--amount",
+        "-0.6",
+        "--field",
+        field,
+        *coverage,
+        "--truth",
+        "t.npy",
+    )
+    amounts = np.load("t.npy")
+    assert amounts.min() == pytest.approx(-0.6, abs=0.02)
+    assert amounts.max() == 0
+    assert (amounts[FAMILIES.index("tint")] != 0).mean() == pytest.approx(1.0 if field == "global" else 0.3, abs=0.1)
+
+
+@pytest.mark.usefixtures("no_sheets")
+def test_scale_and_seed_change_the_field(run) -> None:
+    fields = []
+    for options in (("--scale", "8"), ("--scale", "60"), ("--seed", "1"), ("--seed", "-1"), ("--seed", str(2**70))):
+        run("distort", "reference.png", "--family", "blur", "--field", "perlin", *options, "--truth", "t.npy")
+        fields.append(np.load("t.npy")[0])
+    assert len({field.tobytes() for field in fields}) == 5
+    borders = [(np.diff(field > 0, axis=1)).mean() for field in fields[:2]]
+    assert borders[0] > 2 * borders[1]  # small islands have more shore
+
+
+def test_the_sheet_shows_every_family_that_was_changed(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    amounts = torch.zeros(1, len(FAMILIES), 72, 96)
+    amounts[0, FAMILIES.index("tint"), 5] = -0.25
+    shown = []
+    monkeypatch.setattr(distort_command, "distorted_at", lambda clean, *_: Draw(clean, amounts))
+    monkeypatch.setattr(distort_command, "truth_figure", lambda *call: shown.append(call[2]) or Figure((1, 1)))
+    run("distort", "reference.png", "--family", "blur", "--out", "d.png")
+    assert list(shown[0]) == ["blur", "tint"]
+    assert torch.equal(shown[0]["tint"], amounts[0, FAMILIES.index("tint")])
+
+
+@pytest.mark.usefixtures("no_sheets")
+@pytest.mark.parametrize("form", PICTURE_FORMATS)
+def test_pictures_are_written_without_adding_more_than_their_format_must(run, form: str) -> None:
+    run("distort", "reference.png", "--family", "brightness", "--amount", "0", "--out", f"d{form.upper()}")
+    difference = (read_image(f"d{form.upper()}") - read_image("reference.png")).abs().max()
+    assert difference <= (0.05 if form.startswith(".jp") else 0)
+
+
+def test_the_users_picture_is_never_overwritten(run, folder: Path) -> None:
+    before = Path("reference.png").read_bytes()
+    Path("linked.png").unlink(missing_ok=True)
+    Path("linked.png").symlink_to("reference.png")
+    Path("x-truth.png").write_bytes(before)
+    for picture, options in (
+        ("reference.png", ("--out", "reference.png")),
+        ("reference.png", ("--out", "linked.png")),
+        ("linked.png", ("--out", folder / "reference.png", "--family", "blur")),
+        ("x-truth.png", ("--out", "x.png", "--family", "blur")),
+    ):
+        result = run("distort", picture, *options)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith("error: --out: expected another file than the picture itself, got '")
+    assert Path("reference.png").read_bytes() == Path("x-truth.png").read_bytes() == before
+    Path("blur-kinds-blur.png").write_bytes(before)
+    result = run("distort", "blur-kinds-blur.png", "--kinds", "--family", "blur", "--out", "blur-kinds.png")
+    assert "--out: expected another file than the picture itself" in result.err
 
 
 @pytest.mark.parametrize(
@@ -172,7 +310,43 @@ def test_distort_writes_one_picture_and_its_truth(run) -> None:
         (("distort", "reference.png", "--family", "blur", "--amount", "-0.5"), "--amount: expected a number in [0, 1]"),
         (
             ("distort", "reference.png", "--family", "blur", "--field", "sepia"),
-            "--field: expected one of global, perlin",
+            "--field: expected one of global, perlin, gradient, halfplane, blob, blocks, got 'sepia'.",
+        ),
+        (
+            ("distort", "reference.png", "--field", "perlin", "--scale", "0"),
+            "--scale: expected a number of pixels above 0, got 0.",
+        ),
+        (
+            ("distort", "reference.png", "--field", "gradient", "--scale", "9"),
+            "--scale: expected a field that has it (perlin, halfplane, blob, blocks), got --field gradient.",
+        ),
+        (
+            ("distort", "reference.png", "--family", "blur", "--coverage", "0.5"),
+            "--coverage: expected a field that has it (perlin, gradient, halfplane, blob, blocks), got --field global.",
+        ),
+        (
+            ("distort", "reference.png", "--coverage", "1.5"),
+            "--coverage: expected a share of the picture above 0, at most 1, got 1.5.",
+        ),
+        (
+            ("distort", "reference.png", "--amount", "0.5"),
+            "--amount: expected a --family or a --kind beside it, got a sheet of many.",
+        ),
+        (
+            ("distort", "reference.png", "--kinds", "--family", "blur", "--truth", "t.npy"),
+            "--truth: expected a --family or a --kind beside it, got a sheet of many.",
+        ),
+        (
+            ("distort", "reference.png", "--kinds", "--kind", "jpeg"),
+            "--kinds: expected at most a --family beside it, got --kind jpeg. Leave one of them out.",
+        ),
+        (
+            ("distort", "reference.png", "--family", "blur", "--truth", "t.csv"),
+            "--truth: expected a file name ending in .npy, .npz, got 't.csv'.",
+        ),
+        (
+            ("distort", "reference.png", "--family", "blur", "--out", "d.svg"),
+            "--out: expected a file name ending in .png, .tif, .tiff, .webp, .jpg, .jpeg, got 'd.svg'.",
         ),
         (("distort", "reference.png", "--out", "d.html"), "--out: expected a file name ending in .png"),
         (("train", "nowhere.yaml"), "config: expected a YAML file, or a shipped name"),
@@ -232,10 +406,8 @@ def test_device_names() -> None:
 
 
 def test_gallery_shows_every_family_and_rising_amounts(folder: Path) -> None:
-    from pyiqa_pixelperfect.commands.distort import gallery_rows
-
     clean = read_image(folder / "reference.png")
-    rows = gallery_rows(clean, seed=0)
+    rows = kinds_rows(first_kinds(), clean, 0, Place("perlin"))
     assert list(rows) == list(FAMILIES)
     for family, pictures in rows.items():
         changes = [float((picture - clean[0]).abs().mean()) for _, picture in pictures]
@@ -243,4 +415,6 @@ def test_gallery_shows_every_family_and_rising_amounts(folder: Path) -> None:
             assert pictures[2][0] == "+0.0"
             assert changes[2] < min(changes[1], changes[3])
         else:
-            assert changes[-1] > changes[0]
+            assert changes[4] > changes[0]
+        assert [caption for caption, _ in pictures[5:]][-1] == "truth"
+        assert KINDS_BY_FAMILY[family][0].local_only or 0 < changes[6] < changes[4]

@@ -142,8 +142,59 @@ def test_sheets_are_readable() -> None:
     for height, width in SHAPES:
         clean = pictures(height, width)[1][0]
         check_layout(truth_figure(clean, clean, {"blur": torch.zeros(height, width)}, "blur, amount 0.5"))
+        two = {"oversharpening": torch.ones(height, width), "temperature": torch.full((height, width), -0.004)}
+        check_layout(
+            truth_figure(clean, clean, two, "a_kind_with_a_long_name (oversharpening), amount -0.123, halfplane")
+        )
     maps = torch.rand(4, len(FAMILIES), 15, 23)
     check_layout(preview_figure(image.repeat(4, 1, 1, 1), reference.repeat(4, 1, 1, 1), maps, maps, title="step 100"))
+
+
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+def test_galleries_with_notes_groups_and_maps_are_readable(height: int, width: int) -> None:
+    image = pictures(height, width)[0][0]
+    words = "as much as can be said about a kind of distortion in one line, and a bit more than that"
+    rows = {f"a_kind_with_a_long_name_{row}": [("\N{MINUS SIGN}1.0", image)] * 8 for row in range(3)}
+    for cell in ((2.1, 1.6), (1.6, 1.2)):
+        figure = gallery_figure(
+            rows,
+            f"All kinds of oversharpening, by amount: {LONG_NAME[:40]}",
+            notes=dict.fromkeys(rows, words),
+            groups=[("over the whole picture", 5), ("under a field: halfplane", 3)],
+            cell=cell,
+            color_bar=True,
+        )
+        check_layout(figure)
+        assert sum(bool(axes.images) for axes in figure.axes) == 24
+
+
+def test_groups_stand_over_their_columns_with_a_gap_between() -> None:
+    image = pictures(60, 90)[0][0]
+    figure = gallery_figure({"row": [(str(n), image) for n in range(5)]}, groups=[("first", 3), ("second", 2)])
+    lefts = [axes.get_position().x0 for axes in figure.axes]
+    heads = {text.get_text(): text.get_position()[0] for text in figure.texts}
+    assert (heads["first"], heads["second"]) == pytest.approx((lefts[0], lefts[3]))
+    steps = [second - first for first, second in itertools.pairwise(lefts)]
+    assert steps == pytest.approx([steps[0], steps[0], steps[2], steps[0]])
+    assert steps[2] > 1.05 * steps[0]
+
+
+def test_truth_says_how_far_and_how_much() -> None:
+    clean = pictures(60, 90)[1][0]
+    field = torch.zeros(60, 90)
+    field[:15], field[0, 0] = -0.5, 0.25
+    speck = torch.zeros(60, 90)
+    speck[3, 3] = 1.0
+    amounts = {"tint": field, "noise": speck, "blur": torch.zeros(60, 90)}
+    texts = [text for text, _ in words(truth_figure(clean, clean, amounts, "title"))]
+    expected = [
+        "up to \N{MINUS SIGN}0.50, in 25% of the picture",
+        "up to +1.00, in less than 1% of the picture",
+        "none",
+    ]
+    assert [text for text in texts if text.startswith("up to") or text == "none"] == expected
+    assert "image has more \N{RIGHTWARDS ARROW}" in texts
+    assert [text for text, _ in words(truth_figure(clean, clean, {}))] == ["clean", "distorted"]  # and no scale
 
 
 def test_preview_shows_the_strongest_families() -> None:

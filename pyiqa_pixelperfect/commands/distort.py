@@ -1,118 +1,166 @@
-"""``pixelperfect distort``: what the training distortions look like, all in a gallery or one with its exact truth."""
+"""``pixelperfect distort``: what the engine does to a picture, all in sheets or one with its exact truth."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from pyiqa_pixelperfect.commands.gallery import family_figure, gallery_of_families
+from pyiqa_pixelperfect.commands.outputs import make_room
+from pyiqa_pixelperfect.commands.places import Place, choose_place, distorted_at
 from pyiqa_pixelperfect.commands.terminal import working
-from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, Kind, apply_kind, perlin_field
+from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, Kind
 from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import as_image
-from pyiqa_pixelperfect.plots import FIGURE_FORMATS, gallery_figure, save_figure, truth_figure
-from pyiqa_pixelperfect.plots.style import number
+from pyiqa_pixelperfect.plots import FIGURE_FORMATS, save_figure, truth_figure
 
-__all__ = ["FIELDS", "DistortOptions", "distort"]
+__all__ = ["DATA_FORMATS", "PICTURE_FORMATS", "DistortOptions", "distort"]
 
-FIELDS = ("global", "perlin")
-ONE_SIDED, SIGNED = (0.2, 0.4, 0.6, 0.8, 1.0), (-1.0, -0.5, 0.0, 0.5, 1.0)
-GALLERY_CROP = (240, 320)  # height, width in pixels: shown about one to one, or fine distortions would vanish
+#: What each format needs, so that the picture shows the distortion and as little as possible of the format.
+PICTURE_FORMATS: Mapping[str, Mapping[str, Any]] = {
+    ".png": {},
+    ".tif": {},
+    ".tiff": {},
+    ".webp": {"lossless": True},
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+}
+DATA_FORMATS = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
 class DistortOptions:
-    """What to do to a picture.
+    """What to do to a picture; neither family nor kind asks for a sheet of all.
 
     Attributes:
         family: one of ``FAMILIES``; its first kind is taken when no kind is given.
         kind: one of ``KINDS``.
-        amount: ``[0, 1]``, or ``[-1, 1]`` for signed families.
-        field: ``"global"`` or ``"perlin"`` (islands that cover about a third of the picture).
+        kinds: a sheet of all kinds of the family, or of every family.
+        amount: ``[0, 1]``, or ``[-1, 1]`` for signed families; None for 0.5.
+        field: one of ``FIELDS``; None for ``global`` in one picture and ``perlin`` in sheets.
+        scale: size of islands and blocks in pixels; None for a third of the longer side.
+        coverage: share of the picture that a local field covers; None for ``COVERAGE``.
         seed: of everything random.
     """
 
     family: str | None = None
     kind: str | None = None
-    amount: float = 0.5
-    field: str = "global"
+    kinds: bool = False
+    amount: float | None = None
+    field: str | None = None
+    scale: float | None = None
+    coverage: float | None = None
     seed: int = 0
 
+    @property
+    def single(self) -> bool:
+        """Whether one distorted picture is wanted and not a sheet of many."""
+        return not self.kinds and (self.family is not None or self.kind is not None)
 
-def distort(image: Path, options: DistortOptions, output: Path | None) -> None:
-    """Write a gallery of all families, or one distorted picture and a sheet with its truth.
+
+def distort(image: Path, options: DistortOptions, output: Path | None = None, truth: Path | None = None) -> None:
+    """Write sheets of families or kinds, or one distorted picture with its truth as a sheet and as data.
 
     Args:
-        image: picture file.
-        options: what to do; neither family nor kind asks for the gallery.
+        image: picture file; never overwritten.
+        options: what to do.
         output: where to write; by default in the current folder, named after the picture and what was done to it.
+        truth: where to write the exact amounts of one distorted picture, float32 (K, H, W) in the order of
+            ``FAMILIES``: as they are (.npy), or compressed as ``amounts`` beside the names ``families`` (.npz).
 
     Raises:
         PixelPerfectError: anything wrong with the file or the options.
     """
-    if options.field not in FIELDS:
-        raise ConfigError("--field", f"one of {', '.join(FIELDS)}", repr(options.field))
-    if output is not None and output.suffix.lower() not in FIGURE_FORMATS:
-        raise ConfigError("--out", f"a file name ending in {', '.join(FIGURE_FORMATS)}", repr(output.name))
+    _check(options, output, truth)
+    place = choose_place(options.field or ("global" if options.single else "perlin"), options.scale, options.coverage)
     with working("Distorting"):
         clean = as_image(image, str(image))
-        if options.family is None and options.kind is None:
-            written = [output or Path(f"{image.stem}-gallery.png")]
-            title = f"The first kind of each family, by amount: {image.name}"
-            save_figure(gallery_figure(gallery_rows(clean, options.seed), title), written[0])
+        if options.single:
+            written = _write_one(image, clean, _chosen(options), options, place, output, truth)
         else:
-            kind = _chosen(options)
-            written = _write_one(clean, kind, options, output or Path(f"{image.stem}-{kind.name}.png"))
+            written = _write_sheets(image, clean, options, place, output)
     for path in written:
         sys.stdout.write(f"wrote {path}\n")
 
 
-def gallery_rows(clean: Tensor, seed: int) -> dict[str, list[tuple[str, Tensor]]]:
-    """Return every family at five amounts, on a crop from the middle of the picture."""
-    height, width = (min(wanted, there) for wanted, there in zip(GALLERY_CROP, clean.shape[-2:], strict=True))
-    top, left = (clean.shape[-2] - height) // 2, (clean.shape[-1] - width) // 2
-    crop = clean[..., top : top + height, left : left + width].contiguous()
-    rows: dict[str, list[tuple[str, Tensor]]] = {}
-    for family, kinds in KINDS_BY_FAMILY.items():
-        kind = kinds[0]
-        amounts = SIGNED if kind.signed else ONE_SIDED
-        form = "+.1f" if kind.signed else ".1f"
-        # What covers the whole picture is no occlusion any more.
-        place = perlin_field(seed, height, width, coverage=0.3) if kind.local_only else torch.ones(1, 1, height, width)
-        rows[family] = [(number(a, form), apply_kind(kind.name, crop, a * place, seed)[0][0]) for a in amounts]
-    return rows
+def _check(options: DistortOptions, output: Path | None, truth: Path | None) -> None:
+    if options.family is not None and options.family not in FAMILIES:
+        raise ConfigError("--family", f"one of {', '.join(FAMILIES)}", repr(options.family))
+    if options.kinds and options.kind is not None:
+        fix = "Leave one of them out."
+        raise ConfigError("--kinds", "at most a --family beside it", f"--kind {options.kind}", fix)
+    if not options.single:
+        for option, value in (("--amount", options.amount), ("--truth", truth)):
+            if value is not None:
+                raise ConfigError(option, "a --family or a --kind beside it", "a sheet of many")
+    formats = tuple(PICTURE_FORMATS) if options.single else FIGURE_FORMATS
+    if output is not None and output.suffix.lower() not in formats:
+        raise ConfigError("--out", f"a file name ending in {', '.join(formats)}", repr(output.name))
+    if truth is not None and truth.suffix.lower() not in DATA_FORMATS:
+        raise ConfigError("--truth", f"a file name ending in {', '.join(DATA_FORMATS)}", repr(truth.name))
 
 
 def _chosen(options: DistortOptions) -> Kind:
-    if options.kind is not None:
-        if options.kind not in KINDS:
-            raise ConfigError("--kind", f"one of {', '.join(KINDS)}", repr(options.kind))
-        kind = KINDS[options.kind]
-        if options.family not in (None, kind.family):
-            of_family = ", ".join(other.name for other in KINDS_BY_FAMILY.get(str(options.family), ()))
-            raise ConfigError("--kind", f"a kind of {options.family} ({of_family})", f"{kind.name!r}, of {kind.family}")
-        return kind
-    if options.family not in FAMILIES:
-        raise ConfigError("--family", f"one of {', '.join(FAMILIES)}", repr(options.family))
-    return KINDS_BY_FAMILY[options.family][0]
+    if options.kind is None:
+        return KINDS_BY_FAMILY[str(options.family)][0]
+    if options.kind not in KINDS:
+        raise ConfigError("--kind", f"one of {', '.join(KINDS)}", repr(options.kind))
+    kind = KINDS[options.kind]
+    if options.family not in (None, kind.family):
+        of_family = ", ".join(other.name for other in KINDS_BY_FAMILY[str(options.family)])
+        raise ConfigError("--kind", f"a kind of {options.family} ({of_family})", f"{kind.name!r}, of {kind.family}")
+    return kind
 
 
-def _write_one(clean: Tensor, kind: Kind, options: DistortOptions, output: Path) -> list[Path]:
-    field = torch.ones(1, 1, *clean.shape[-2:])
-    if options.field == "perlin":
-        field = perlin_field(options.seed, *clean.shape[-2:], scale=max(clean.shape[-2:]) / 3)
+def _write_sheets(image: Path, clean: Tensor, options: DistortOptions, place: Place, output: Path | None) -> list[Path]:
+    if not options.kinds:
+        path = output or Path(f"{image.stem}-gallery.png")
+        make_room("--out", [path], picture=image)
+        save_figure(gallery_of_families(clean, image.name, options.seed, place), path)
+        return [path]
+    base = output or Path(f"{image.stem}-kinds.png")
+    families = FAMILIES if options.family is None else (options.family,)
+    paths = [base.with_name(f"{base.stem}-{family}{base.suffix}") for family in families]
+    make_room("--out", paths, picture=image)
+    for family, path in zip(families, paths, strict=True):
+        save_figure(family_figure(family, clean, image.name, options.seed, place), path)
+    return paths
+
+
+def _write_one(
+    image: Path,
+    clean: Tensor,
+    kind: Kind,
+    options: DistortOptions,
+    place: Place,
+    output: Path | None,
+    truth: Path | None,
+) -> list[Path]:
+    amount = 0.5 if options.amount is None else options.amount
     low = -1.0 if kind.signed else 0.0
-    if not low <= options.amount <= 1:
-        raise ConfigError("--amount", f"a number in [{low:g}, 1] for {kind.name}", f"{options.amount:g}")
-    distorted, truth = apply_kind(kind.name, clean, options.amount * field, options.seed)
-    pixels = (distorted[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.ascontiguousarray(pixels)).save(output)
-    sheet = output.with_name(f"{output.stem}-truth.png")
-    title = f"{kind.name} ({kind.family}), amount {options.amount:g}, {options.field}, seed {options.seed}"
-    save_figure(truth_figure(clean[0], distorted[0], {kind.family: truth[0, 0]}, title), sheet)
-    return [output, sheet]
+    if not low <= amount <= 1:
+        raise ConfigError("--amount", f"a number in [{low:g}, 1] for {kind.name}", f"{amount:g}")
+    picture = output or Path(f"{image.stem}-{kind.name}.png")
+    paths = [picture, picture.with_name(f"{picture.stem}-truth.png"), *([truth] if truth else [])]
+    make_room("--out", paths, picture=image)
+    draw = distorted_at(clean, kind.name, [amount], options.seed, place)
+    distorted, amounts = draw.image[0], draw.amounts[0]
+    pixels = (distorted.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(picture, **PICTURE_FORMATS[picture.suffix.lower()])
+    touched = {name: field for name, field in zip(FAMILIES, amounts, strict=True) if name == kind.family or field.any()}
+    title = f"{kind.name} ({kind.family}), amount {amount:g}, {place.field}, seed {options.seed}"
+    save_figure(truth_figure(clean[0], distorted, touched, title), paths[1])
+    if truth:
+        with truth.open("wb") as stream:  # numpy would add an extension of its own to one in capitals
+            if truth.suffix.lower() == ".npy":
+                np.save(stream, amounts.numpy())
+            else:
+                np.savez_compressed(stream, amounts=amounts.numpy(), families=np.array(FAMILIES))
+    return paths
