@@ -12,7 +12,20 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from pyiqa_pixelperfect.distortions import blur, codec, color, jpeg, noise, spatial, tone
+from pyiqa_pixelperfect.distortions import (
+    blur,
+    codec,
+    color,
+    jpeg,
+    noise,
+    optics,
+    resampling,
+    sensor,
+    spatial,
+    tone,
+    transmission,
+)
+from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.families import FAMILIES, SIGNED
 
 __all__ = ["KINDS", "KINDS_BY_FAMILY", "STAGES", "Distortion", "Kind"]
@@ -38,6 +51,13 @@ class Kind:
         realize: the amounts that the kind can really do, from those asked for and the seeds: codecs work on whole
             coding units, pixelation in whole steps. ``None`` = any. The truth map holds what was done.
         local_only: never applied to a whole picture when drawn at random, because globally it is another family.
+        also: further families that the kind changes, each with its factor of the amount: that amount of the other
+            family's own kinds has about the same effect. Negative factors are for signed families; one-sided ones
+            get ``|amount| * factor``.
+
+    Raises:
+        ConfigError: ``also`` names a family that is unknown or its own, or a factor is 0, beyond 1 or of a sign that
+            the family has not.
     """
 
     name: str
@@ -48,6 +68,16 @@ class Kind:
     description: str
     realize: Callable[[Tensor, Tensor], Tensor] | None = None
     local_only: bool = False
+    also: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        others = {family for family in FAMILIES if family != self.family}
+        for family, factor in self.also:
+            if family not in others:
+                raise ConfigError("also", f"families other than {self.family}", repr(family))
+            if not (-1.0 if family in SIGNED else 0.0) <= factor <= 1.0 or factor == 0.0:
+                expected = f"a factor in {'[-1, 1]' if family in SIGNED else '(0, 1]'} that is not 0 for {family}"
+                raise ConfigError("also", expected, f"{factor:g}")
 
     @property
     def signed(self) -> bool:
@@ -57,11 +87,47 @@ class Kind:
 
 _KADIS = "KADIS-700k type {}"
 
+# The factors of ``also`` are amounts of the nearest kinds of the other family, per amount, in a least-squares sense over
+# amounts from 0.2 to 1 on small parts of photographs:
+# - fringing of demosaicing and of reduced chroma: the error in color (value minus luma) is that of ``fringing`` at the
+#   amount; for demosaicing that beyond an equal blur of the luma.
+# - blur of sharpened enlargement: the luma of ``upscaling``, which loses the same detail, is as far from the photograph
+#   as that of ``gaussian_blur`` at 0.8 of the amount.
+# - brightness of haze: with ``contrast_stretch`` of the amount, ``mean_shift`` comes nearest; that stretch takes the
+#   color along, so that nothing is left for the saturation.
+
 _ROWS = (
     Kind("gaussian_blur", "blur", blur.gaussian_blur, "optics", _KADIS.format(1), "Gaussian, sigma to 5 px"),
     Kind("lens_blur", "blur", blur.lens_blur, "optics", _KADIS.format(2), "disk, radius to 8 px"),
     Kind("motion_blur", "blur", blur.motion_blur, "optics", _KADIS.format(3), "straight path to 18 px"),
     Kind("smear", "blur", blur.smear, "processing", "He et al. 2013", "texture smeared by a guided filter"),
+    Kind(
+        "trajectory_blur",
+        "blur",
+        optics.trajectory_blur,
+        "optics",
+        "Boracchi and Foi 2012",
+        "shaken path, spread as a straight one of 14 px",
+    ),
+    Kind(
+        "depth_blur",
+        "blur",
+        optics.depth_blur,
+        "optics",
+        "circle of confusion",
+        "disk to 8 px that follows the depth",
+        realize=optics.at_depth,
+    ),
+    Kind(
+        "demosaic_residue",
+        "blur",
+        sensor.demosaic_residue,
+        "sensor",
+        "Bayer, bilinear",
+        "zipper edges, false color, smeared detail",
+        also=(("fringing", 0.1),),
+    ),
+    Kind("upscaling", "blur", resampling.upscaling, "processing", "Keys 1981; Lanczos", "reduced by 1.25 to 6"),
     Kind("white_noise", "noise", noise.white_noise, "sensor", _KADIS.format(11), "Gaussian, deviation to 0.2"),
     Kind("luma_noise", "noise", noise.luma_noise, "sensor", "ours", "Gaussian, equal in all channels"),
     Kind("chroma_noise", "noise", noise.chroma_noise, "sensor", _KADIS.format(12), "color blotches of 1.5 px"),
@@ -69,6 +135,14 @@ _ROWS = (
     Kind("poisson_noise", "noise", noise.poisson_noise, "sensor", "photon statistics", "grows with the light"),
     Kind("speckle_noise", "noise", noise.speckle_noise, "sensor", _KADIS.format(14), "multiplicative"),
     Kind("impulse_noise", "noise", noise.impulse_noise, "sensor", _KADIS.format(13), "salt and pepper to 12 %"),
+    Kind(
+        "sensor_noise",
+        "noise",
+        sensor.sensor_noise,
+        "sensor",
+        "Foi et al. 2008",
+        "Poisson-Gaussian in linear light, strongest in shadows",
+    ),
     Kind(
         "jpeg",
         "compression",
@@ -88,6 +162,33 @@ _ROWS = (
         "flattened detail, soft block borders, starved chroma",
         realize=jpeg.align_to_grid,
     ),
+    Kind(
+        "double_jpeg",
+        "compression",
+        transmission.double_jpeg,
+        "compression",
+        "ITU-T T.81",
+        "two qualities, the second on a moved grid",
+        realize=jpeg.align_to_grid,
+    ),
+    Kind(
+        "chroma_subsampling",
+        "compression",
+        transmission.chroma_subsampling,
+        "compression",
+        "4:2:0 and beyond",
+        "color reduced by 2 to 16, luma kept",
+        also=(("fringing", 0.25),),
+    ),
+    Kind(
+        "block_loss",
+        "compression",
+        transmission.block_loss,
+        "compression",
+        "ITU-T H.264",
+        "16 px units lost and concealed",
+        realize=transmission.lost_units,
+    ),
     Kind("banding", "banding", tone.banding, "display", _KADIS.format(22), "64 to 3 levels"),
     Kind(
         "pixelation",
@@ -98,7 +199,25 @@ _ROWS = (
         "blocks of 2 to 12 px",
         realize=spatial.whole_steps,
     ),
+    Kind(
+        "aliasing",
+        "pixelation",
+        resampling.aliasing,
+        "processing",
+        "no low-pass filter",
+        "moire and jagged edges, every 2nd to 9th pixel",
+        realize=resampling.whole_factors,
+    ),
     Kind("unsharp_mask", "oversharpening", spatial.unsharp_mask, "processing", _KADIS.format(24), "halos, gain to 7"),
+    Kind(
+        "sharpened_upscaling",
+        "oversharpening",
+        resampling.sharpened_upscaling,
+        "processing",
+        "Lanczos, unsharp mask",
+        "reduced by 1.25 to 6, sharpened until it rings",
+        also=(("blur", 0.8),),
+    ),
     Kind("warp", "displacement", spatial.warp, "optics", "Perlin flow", "smooth bending to 7 px"),
     Kind("jitter", "displacement", spatial.jitter, "optics", _KADIS.format(19), "pixels from up to 4 px away"),
     Kind(
@@ -117,8 +236,27 @@ _ROWS = (
     Kind("exposure", "brightness", tone.exposure, "processing", "gain", "1.3 stops either way"),
     Kind("gamma_error", "brightness", tone.gamma_error, "processing", "power law", "exponent 1/2.6 to 2.6"),
     Kind("mean_shift", "brightness", tone.mean_shift, "processing", _KADIS.format(18), "constant to 0.35"),
+    Kind(
+        "vignetting",
+        "brightness",
+        optics.vignetting,
+        "optics",
+        "radial gain",
+        "corners to 2.9 stops of light darker or brighter",
+        realize=optics.radial,
+    ),
     Kind("contrast_stretch", "contrast", tone.contrast_stretch, "processing", "gain", "slope 0.12 to 2.6"),
     Kind("contrast_curve", "contrast", tone.contrast_curve, "processing", _KADIS.format(25), "S-curve or its inverse"),
+    Kind(
+        "haze",
+        "contrast",
+        optics.haze,
+        "optics",
+        "Koschmieder 1924",
+        "bright veil, or one taken away that was not there",
+        also=(("brightness", -0.75),),
+    ),
+    Kind("clipping", "contrast", tone.clipping, "processing", "quantiles", "to 45 % of the tones at either end cut"),
     Kind("chroma_scale", "saturation", color.chroma_scale, "processing", _KADIS.format(8), "chroma 0 to 3.5"),
     Kind("hsv_saturation", "saturation", color.hsv_saturation, "processing", _KADIS.format(7), "HSV saturation"),
     Kind("temperature", "temperature", color.temperature, "processing", "gain", "blue to orange, half a stop"),

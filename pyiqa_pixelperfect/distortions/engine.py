@@ -12,16 +12,18 @@ from pyiqa_pixelperfect.distortions.catalog import KINDS, Kind
 from pyiqa_pixelperfect.distortions.fields import amount_fields
 from pyiqa_pixelperfect.distortions.plan import Plan, PlanSettings, draw_plan
 from pyiqa_pixelperfect.errors import ConfigError, ImageError
-from pyiqa_pixelperfect.families import FAMILIES, family_index
+from pyiqa_pixelperfect.families import FAMILIES, SIGNED, family_index
 
-__all__ = ["DistortionEngine", "Draw", "apply_kind"]
+__all__ = ["DistortionEngine", "Draw", "apply_kind", "truth_of"]
 
 
 class Draw(NamedTuple):
     """Distorted pictures and what was done to them."""
 
     image: Tensor  # (B, 3, H, W) in [0, 1]
-    amounts: Tensor  # (B, K, H, W): [0, 1], or [-1, 1] in the channels of signed families
+    #: (B, K, H, W): [0, 1], or [-1, 1] in the channels of signed families. What several distortions do to one family
+    #: is added up and clipped to its range.
+    amounts: Tensor
 
 
 class DistortionEngine:
@@ -77,8 +79,35 @@ class DistortionEngine:
                     seeds = plan.seeds[rows, slot].to(images.device)
                     done, amount = _apply(kinds[number], image[on_device], field[on_device] * peaks, seeds)
                     image[on_device] = done
-                    amounts[on_device, family_index(kinds[number].family)] = amount[:, 0]
-        return Draw(image, amounts)
+                    for channel, share in _shares(kinds[number], amount):
+                        amounts[on_device, channel] += share[:, 0]
+        # One-sided amounts are never negative: their sum needs no other bounds.
+        return Draw(image, amounts.clamp_(-1.0, 1.0))
+
+
+def truth_of(kind: Kind, amount: Tensor) -> Tensor:
+    """Amounts of all families that a kind brings.
+
+    Args:
+        kind: the kind.
+        amount: (B, 1, H, W), what was done: ``Kind.realize`` is behind it.
+
+    Returns:
+        (B, K, H, W): the amount itself in the channel of ``kind.family``, the shares of ``kind.also`` in theirs, 0 in
+        the others.
+    """
+    truth = amount.new_zeros(len(amount), len(FAMILIES), *amount.shape[-2:])
+    for channel, share in _shares(kind, amount):
+        truth[:, channel] = share[:, 0]
+    return truth
+
+
+def _shares(kind: Kind, amount: Tensor) -> list[tuple[int, Tensor]]:
+    """Channel and amount (B, 1, H, W) of each family that a kind changes."""
+    shares = [(family_index(kind.family), amount)]
+    for family, factor in kind.also:
+        shares.append((family_index(family), (amount if family in SIGNED else amount.abs()) * factor))
+    return shares
 
 
 def _check_images(images: Tensor) -> None:
@@ -102,7 +131,8 @@ def apply_kind(name: str, images: Tensor, amount: float | Tensor, seed: int = 0)
         seed: seed of what is random in the kind, the same for all images of the batch.
 
     Returns:
-        The distorted images, and the amount (B, 1, H, W) that was done; see ``Kind.realize``.
+        The distorted images, and the amount (B, 1, H, W) that was done; see ``Kind.realize``. ``truth_of`` tells what
+        it is in other families.
 
     Raises:
         ConfigError: no such kind, or an amount of another shape or outside its range.

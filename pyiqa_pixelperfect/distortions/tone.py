@@ -1,4 +1,4 @@
-"""Brightness, contrast and banding: pointwise changes of value. Each pixel is evaluated at its own amount.
+"""Brightness, contrast and banding: changes of value alone. Each pixel is evaluated at its own amount.
 
 Brightness and contrast are signed: amounts in [-1, 1], positive = brighter, more contrast. Banding is one-sided.
 Sources: KADIS-700k types 16 to 18, 22 and 25 (Lin et al., 2020); gains as in common enhancement tools.
@@ -12,7 +12,17 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from pyiqa_pixelperfect.distortions.strengths import geometric, keep_where_zero
 
-__all__ = ["banding", "contrast_curve", "contrast_stretch", "exposure", "gamma_error", "luma", "mean_shift"]
+__all__ = [
+    "banding",
+    "clipping",
+    "contrast_curve",
+    "contrast_slope",
+    "contrast_stretch",
+    "exposure",
+    "gamma_error",
+    "luma",
+    "mean_shift",
+]
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601
 EXPOSURE_STOPS = 1.3  # powers of two at amount 1
@@ -21,6 +31,8 @@ SHIFT = 0.35  # of [0, 1] values at amount 1
 CONTRAST_GAIN = 2.6  # slope at amount 1
 CONTRAST_LOSS = 0.12  # slope at amount -1
 CURVE_SLOPE = 10.0  # of the logistic curve at amount 1
+CLIPPED_SHARE = 0.45  # of the pixels at either end at amounts 1 and -1
+CLIPPED_SLOPE = 3.0  # of what is beyond, at positive amounts
 BAND_LEVELS = (64.0, 3.0)  # quantization levels at amounts just above 0 and at 1
 
 
@@ -47,7 +59,8 @@ def mean_shift(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     return keep_where_zero(images, amount, images + SHIFT * amount)
 
 
-def _slope(amount: Tensor) -> Tensor:
+def contrast_slope(amount: Tensor) -> Tensor:
+    """Slope 0.12 at amount -1, 1 at 0, 2.6 at 1, straight lines between."""
     up = 1.0 + (CONTRAST_GAIN - 1.0) * amount.clamp_min(0.0)
     return up * (1.0 - (1.0 - CONTRAST_LOSS) * (-amount).clamp_min(0.0))
 
@@ -57,7 +70,7 @@ def contrast_stretch(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     # One axis at a time: a mean over both is summed in another order when the image is alone in its batch.
     mean = luma(images).mean(3, keepdim=True).mean(2, keepdim=True)
     pivot = torch.where(hashed_uniform(seeds, (1, 1, 1), 5) < 0.7, mean, torch.full_like(mean, 0.5))
-    return keep_where_zero(images, amount, pivot + (images - pivot) * _slope(amount))
+    return keep_where_zero(images, amount, pivot + (images - pivot) * contrast_slope(amount))
 
 
 def contrast_curve(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
@@ -68,6 +81,21 @@ def contrast_curve(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     inside = ((images - 0.5) * 2.0 * reach).clamp(-1.0 + 1e-6, 1.0 - 1e-6)
     less = 0.5 + (torch.log1p(inside) - torch.log1p(-inside)) / steep  # 2 atanh(inside) / steep
     return keep_where_zero(images, amount, torch.where(amount > 0, more, less))
+
+
+def clipping(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Highlights and shadows cut: up to 45 % of the pixels at either end, the tones between kept; no ``seeds``.
+
+    Negative amounts hold what is beyond at the last tone kept; positive ones drive it into black and white, three
+    times as steeply. The tones to keep are between two quantiles of the picture's luma.
+    """
+    ordered = luma(images).flatten(1).sort(1).values
+    last = ordered.shape[1] - 1
+    cut = (CLIPPED_SHARE * last * amount.abs()).long().flatten(1)
+    low, high = (ordered.gather(1, place).reshape(amount.shape) for place in (cut, last - cut))
+    kept = torch.minimum(torch.maximum(images, low), high)
+    slope = torch.where(amount > 0, CLIPPED_SLOPE, 0.0)
+    return keep_where_zero(images, amount, kept + (images - kept) * slope)
 
 
 def banding(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
