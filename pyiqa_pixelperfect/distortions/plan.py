@@ -37,7 +37,8 @@ class PlanSettings:
         variation: largest variation of the amount inside a field.
         pipeline: chance that distortions follow camera order rather than a random one.
         kinds: names of the kinds to draw from; empty = all of the catalog. A run that names them draws the same plans
-            when the catalog has grown.
+            when the catalog has grown. A name that is given twice is drawn twice as often within its family.
+        families: relative chances of the families, in the order of ``FAMILIES``.
     """
 
     counts: tuple[float, ...] = (0.55, 0.3, 0.15)
@@ -50,6 +51,7 @@ class PlanSettings:
     variation: float = 0.6
     pipeline: float = 0.5
     kinds: tuple[str, ...] = ()
+    families: tuple[float, ...] = (1.0,) * len(FAMILIES)
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,20 @@ def _local(shapes: tuple[float, ...]) -> tuple[float, ...]:
     return chances if sum(chances) > 0.0 else tuple(float(name == "perlin") for name in FIELD_SHAPES)
 
 
-def _choose_kinds(draws: NDArray[np.float64], slots: int, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Kinds (B, S): S different families per picture, each by equal chance, then a kind of that family.
+def _choose_kinds(draws: NDArray[np.float64], slots: int, settings: PlanSettings) -> NDArray[np.int64]:
+    """Kinds (B, S): S different families per picture, each by its chance, then a kind of that family.
 
     Slots for which there is no family left are empty.
     """
     numbers = {name: number for number, name in enumerate(KINDS)}
-    of_family = [[numbers[n] for n in names or KINDS if KINDS[n].family == family] for family in FAMILIES]
-    # A family without kinds goes behind all others, so that it is drawn only when there is nothing else.
-    order = np.argsort(draws[:, : len(FAMILIES)] + [not members for members in of_family], axis=1)[:, :slots]
+    names = settings.kinds or tuple(KINDS)
+    of_family = [[numbers[n] for n in names if KINDS[n].family == family] for family in FAMILIES]
+    chances = np.array([chance * bool(members) for chance, members in zip(settings.families, of_family, strict=True)])
+    # The first of exponential waiting times with these rates; a family that has no chance waits for ever.
+    with np.errstate(divide="ignore"):
+        waiting = -np.log1p(-draws[:, : len(FAMILIES)]) / chances
+    order = np.argsort(waiting, axis=1)[:, :slots]
+    of_family = [members if chance else [] for members, chance in zip(of_family, settings.families, strict=True)]
     sizes = np.array([max(1, len(members)) for members in of_family])
     table = np.array([members + [-1] * (sizes.max() - len(members)) for members in of_family])
     pick = (draws[:, len(FAMILIES) : len(FAMILIES) + slots] * sizes[order]).astype(np.int64)
@@ -130,7 +137,7 @@ def draw_plan(settings: PlanSettings, indices: NDArray[np.int64] | list[int], se
     slots = len(settings.counts)
     batch = len(rows)
     head = planned_uniform(seed, epoch, rows, 0, 3)
-    kinds = _choose_kinds(planned_uniform(seed, epoch, rows, 1, len(FAMILIES) + slots), slots, settings.kinds)
+    kinds = _choose_kinds(planned_uniform(seed, epoch, rows, 1, len(FAMILIES) + slots), slots, settings)
     filled = np.where(head[:, 0] < settings.untouched, 0, 1 + _choose(head[:, 1], settings.counts))
     kinds = np.where(np.arange(slots)[None] < filled[:, None], kinds, -1)
     kinds = np.take_along_axis(kinds, _order(kinds, head[:, 2] < settings.pipeline), axis=1)

@@ -18,6 +18,7 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
 Weight = Annotated[float, Field(ge=0.0)]
+_FAMILIES = Field(min_length=len(FAMILIES), max_length=len(FAMILIES))
 _SHAPES = Field(min_length=len(FIELD_SHAPES), max_length=len(FIELD_SHAPES))
 
 
@@ -44,6 +45,7 @@ class EngineConfig(Config):
     variation: Share = PlanSettings.variation
     pipeline: Share = PlanSettings.pipeline
     kinds: tuple[str, ...] = PlanSettings.kinds
+    families: Annotated[tuple[Weight, ...], _FAMILIES] = PlanSettings.families
 
     @model_validator(mode="after")
     def _drawable(self) -> "EngineConfig":
@@ -51,6 +53,8 @@ class EngineConfig(Config):
             raise ValueError("counts must not all be 0")
         if not sum(chance for shape, chance in zip(FIELD_SHAPES, self.shapes, strict=True) if shape != "global"):
             raise ValueError("shapes needs a chance for at least one local shape: some distortions are local only")
+        if not sum(self.families):
+            raise ValueError("families must not all be 0")
         if unknown := [name for name in self.kinds if name not in KINDS]:
             raise ValueError(f"kinds must be of the catalog, not {', '.join(unknown)}")
         for name in ("amounts", "scale", "coverage", "softness"):
