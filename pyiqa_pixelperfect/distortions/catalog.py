@@ -87,7 +87,7 @@ class Kind:
 
 _KADIS = "KADIS-700k type {}"
 
-# The factors of ``also`` are amounts of the nearest kinds of the other family, per amount, in a least-squares sense over
+# The factors of ``also`` are amounts of the nearest kinds of the other family, per amount, by least squares over
 # amounts from 0.2 to 1 on small parts of photographs:
 # - fringing of demosaicing and of reduced chroma: the error in color (value minus luma) is that of ``fringing`` at the
 #   amount; for demosaicing that beyond an equal blur of the luma.

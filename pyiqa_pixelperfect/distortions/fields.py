@@ -23,6 +23,7 @@ __all__ = ["FIELD_SHAPES", "FieldSettings", "amount_fields", "perlin_field", "pe
 FIELD_SHAPES = ("perlin", "global", "gradient", "halfplane", "blob", "blocks")
 
 _GRID = 4  # patterns are smooth: computed on every fourth pixel and interpolated
+_BLOCK = 4  # points of that grid on a side of a block
 _OCTAVES = 3
 
 
@@ -32,7 +33,7 @@ class FieldSettings:
 
     Attributes:
         shape: int64 index into ``FIELD_SHAPES``.
-        scale: size of the largest Perlin cells in pixels.
+        scale: size of the largest Perlin cells in pixels, above 4: patterns are made on every fourth pixel.
         persistence: weight of each octave relative to the one before, in [0, 1]; 0 = one octave.
         coverage: share of the picture covered, in (0, 1].
         softness: width of the border between covered and not, relative to the pattern's range, > 0.
@@ -135,9 +136,18 @@ def _patterns(settings: FieldSettings, height: int, width: int) -> Tensor:
     pattern = torch.where(shape == FIELD_SHAPES.index("gradient"), ramp, pattern)
     pattern = torch.where(shape == FIELD_SHAPES.index("halfplane"), ramp + 0.1 * noise, pattern)
     pattern = torch.where(shape == FIELD_SHAPES.index("blob"), _disk(settings, height, width) + 0.35 * noise, pattern)
-    coarse = F.avg_pool2d(noise.unsqueeze(1), 4, 4, ceil_mode=True)
-    blocks = coarse.repeat_interleave(4, 2).repeat_interleave(4, 3)[:, 0, :height, :width]
+    coarse = F.avg_pool2d(noise.unsqueeze(1), _BLOCK, _BLOCK, ceil_mode=True)
+    blocks = coarse.repeat_interleave(_BLOCK, 2).repeat_interleave(_BLOCK, 3)[:, 0, :height, :width]
     return torch.where(shape == FIELD_SHAPES.index("blocks"), blocks, pattern)
+
+
+def _block_threshold(settings: FieldSettings, pattern: Tensor, spread: Tensor) -> Tensor:
+    """Value (B, 1, 1) of the first whole block that is not covered; the next to the number asked for, at least one."""
+    ordered = pattern[:, ::_BLOCK, ::_BLOCK].flatten(1).sort(dim=1, descending=True).values
+    blocks = ordered.shape[1]
+    covered = (settings.coverage * blocks).round().long().clamp(1, blocks)[:, None]
+    below = ordered.gather(1, covered.clamp_max(blocks - 1))[:, :, None]
+    return torch.where(covered[:, :, None] < blocks, below, ordered[:, -1:, None] - spread)
 
 
 def amount_fields(settings: FieldSettings, height: int, width: int) -> Tensor:
@@ -158,6 +168,8 @@ def amount_fields(settings: FieldSettings, height: int, width: int) -> Tensor:
     ordered = pattern.flatten(1).sort(dim=1, descending=True).values
     last = ((settings.coverage * rows * columns).long() - 1).clamp(0, rows * columns - 1)
     threshold = ordered.gather(1, last[:, None])[:, :, None]
+    blocky = (settings.shape == FIELD_SHAPES.index("blocks")).reshape(-1, 1, 1)
+    threshold = torch.where(blocky, _block_threshold(settings, pattern, spread), threshold)
     inside = _upsample(pattern - threshold, height, width, settings)
     # A gradient rises over all of its covered part; the other shapes rise over a narrow border.
     top = (ordered[:, :1, None] - threshold).unsqueeze(1)
@@ -193,18 +205,42 @@ def perlin_field(
     softness: float = 0.4,
     variation: float = 0.0,
 ) -> Tensor:
-    """One field (1, 1, H, W) in [0, 1] from plain numbers; arguments as in ``FieldSettings``.
+    """One field (1, 1, H, W) in [0, 1] from plain numbers.
+
+    Args:
+        seed: in [0, 2^32): the bits that are hashed.
+        height: rows, at least 8.
+        width: columns, at least 8.
+        shape: one of ``FIELD_SHAPES``.
+        scale: as in ``FieldSettings``, like all that follow; finite.
+        persistence: in [0, 1].
+        coverage: in (0, 1].
+        softness: above 0, finite.
+        variation: in [0, 1).
 
     Raises:
-        ConfigError: ``shape`` is not one of ``FIELD_SHAPES``.
+        ConfigError: ``shape`` is not one of ``FIELD_SHAPES``, or a number is outside its range.
     """
     if shape not in FIELD_SHAPES:
         raise ConfigError("shape", f"one of {', '.join(FIELD_SHAPES)}", repr(shape))
     numbers = {"scale": scale, "persistence": persistence, "coverage": coverage}
     numbers |= {"softness": softness, "variation": variation}
+    # Comparisons with what is not a number are false, so that it is refused as well.
+    for name, value, fits, expected in (
+        ("seed", seed, 0 <= seed < 2**32 and seed == int(seed), "a whole number in [0, 2^32)"),
+        ("height", height, height >= 2 * _GRID, f"at least {2 * _GRID} pixels"),
+        ("width", width, width >= 2 * _GRID, f"at least {2 * _GRID} pixels"),
+        ("scale", scale, _GRID < scale < math.inf, f"a number of pixels above {_GRID}"),
+        ("persistence", persistence, 0.0 <= persistence <= 1.0, "a number in [0, 1]"),
+        ("coverage", coverage, 0.0 < coverage <= 1.0, "a share of the picture in (0, 1]"),
+        ("softness", softness, 0.0 < softness < math.inf, "a number above 0"),
+        ("variation", variation, 0.0 <= variation < 1.0, "a number in [0, 1)"),
+    ):
+        if not fits:
+            raise ConfigError(name, expected, f"{value!r}")
     settings = FieldSettings(
         shape=torch.tensor([FIELD_SHAPES.index(shape)]),
-        seeds=torch.tensor([seed]),
+        seeds=torch.tensor([int(seed)]),
         **{name: torch.tensor([float(value)]) for name, value in numbers.items()},
     )
     return amount_fields(settings, height, width)

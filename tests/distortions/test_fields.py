@@ -46,9 +46,9 @@ def test_perlin_noise_is_zero_at_lattice_points_and_smooth_between():
 
 
 @pytest.mark.parametrize("shape", FIELD_SHAPES)
-@pytest.mark.parametrize(("seed", "height", "width"), [(3, 33, 47), (77, 64, 40)])
-def test_fields_equal_their_twin(shape, seed, height, width):
-    numbers = {"scale": 40.0, "persistence": 0.5, "coverage": 0.4, "softness": 0.3, "variation": 0.5}
+@pytest.mark.parametrize(("seed", "height", "width", "coverage"), [(3, 33, 47, 0.4), (77, 64, 40, 0.4), (5, 33, 40, 1)])
+def test_fields_equal_their_twin(shape, seed, height, width, coverage):
+    numbers = {"scale": 40.0, "persistence": 0.5, "coverage": coverage, "softness": 0.3, "variation": 0.5}
     field = perlin_field(seed, height, width, shape=shape, **numbers)[0, 0]
     expected = amount_field_loop(shape, seed, height, width, **numbers)
     np.testing.assert_allclose(field, expected, atol=1e-3)
@@ -63,11 +63,16 @@ def test_share_covered_is_the_share_asked_for(shape, coverage):
         assert max(abs(c - coverage) for c in covered) < 0.035
 
 
-@pytest.mark.parametrize("coverage", [0.1, 0.2, 0.4, 0.6])
-def test_blocks_cover_up_to_one_block_less(coverage):
+@pytest.mark.parametrize("coverage", [0.005, 0.02, 0.1, 0.2, 0.4, 0.6, 1.0])
+@pytest.mark.parametrize("size", [(33, 47), (96, 96), (32, 32)])
+def test_blocks_cover_the_number_of_whole_blocks_next_to_the_share(coverage, size):
+    rows, columns = -(-size[0] // 16), -(-size[1] // 16)
     for seed in range(8):
-        covered = (perlin_field(seed, 96, 96, shape="blocks", coverage=coverage) > 0).float().mean().item()
-        assert coverage - 2 / 36 <= covered <= coverage + 1e-6
+        field = perlin_field(seed, *size, shape="blocks", coverage=coverage, variation=0.5)[0, 0]
+        covered = field[::16, ::16] > 0
+        assert covered.sum() == max(1, round(coverage * rows * columns))
+        whole = covered.repeat_interleave(16, 0).repeat_interleave(16, 1)[: size[0], : size[1]]
+        assert torch.equal(field > 0, whole)
 
 
 def test_blocks_are_whole_blocks():
@@ -133,3 +138,41 @@ def test_seeds_matter_and_repeat(shape):
 def test_unknown_shapes_are_refused():
     with pytest.raises(ConfigError, match=r"shape: expected one of perlin, .*, got 'star'"):
         perlin_field(0, 64, 64, shape="star")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": -1}, r"seed: expected a whole number in \[0, 2\^32\), got -1"),
+        ({"seed": 2**32}, "seed: expected a whole number"),
+        ({"seed": 0.5}, "seed: expected a whole number"),
+        ({"height": 7}, "height: expected at least 8 pixels, got 7"),
+        ({"width": 0}, "width: expected at least 8 pixels, got 0"),
+        ({"scale": 4.0}, r"scale: expected a number of pixels above 4, got 4\.0"),
+        ({"scale": float("inf")}, "scale: .* got inf"),
+        ({"persistence": -0.1}, r"persistence: expected a number in \[0, 1\]"),
+        ({"persistence": 1.1}, "persistence: "),
+        ({"coverage": 0.0}, r"coverage: expected a share of the picture in \(0, 1\]"),
+        ({"coverage": 1.01}, "coverage: "),
+        ({"coverage": float("nan")}, "coverage: .* got nan"),
+        ({"softness": 0.0}, "softness: expected a number above 0"),
+        ({"variation": 1.0}, r"variation: expected a number in \[0, 1\)"),
+        ({"variation": -0.1}, "variation: "),
+    ],
+)
+def test_numbers_out_of_range_are_refused(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        perlin_field(**({"seed": 0, "height": 64, "width": 64} | wrong))
+
+
+@pytest.mark.parametrize("shape", FIELD_SHAPES)
+def test_numbers_at_the_ends_of_their_ranges_make_fields(shape):
+    for numbers in (
+        {"seed": 0, "height": 8, "width": 8, "coverage": 1.0},
+        {"seed": 2**32 - 1, "height": 9, "width": 41, "scale": 4.001, "persistence": 1.0},
+        {"seed": 7, "height": 64, "width": 64, "coverage": 1e-6, "softness": 1e-6, "variation": 0.999},
+    ):
+        field = perlin_field(shape=shape, **numbers)
+        assert field.isfinite().all()
+        assert field.min() >= 0
+        assert field.max() <= 1

@@ -84,6 +84,15 @@ def pattern_loop(shape: str, seed: int, scale: float, persistence: float, rows: 
     return out
 
 
+def block_threshold(pattern: Array, coverage: float) -> float:
+    """Value of the best block that is not covered; the next number to the share asked for is, and one at least."""
+    values = {pattern[row, column] for row in range(0, len(pattern), 4) for column in range(0, pattern.shape[1], 4)}
+    covered = max(1, round(coverage * len(values)))
+    if covered == len(values):
+        return float(min(values) - pattern.std(ddof=1))
+    return float(sorted(values, reverse=True)[covered])
+
+
 def amount_field_loop(
     shape: str,
     seed: int,
@@ -103,6 +112,8 @@ def amount_field_loop(
     pattern = pattern_loop(shape, seed, scale, persistence, rows, columns)
     ordered = sorted(pattern.ravel(), reverse=True)
     threshold = ordered[max(int(coverage * rows * columns) - 1, 0)]
+    if shape == "blocks":
+        threshold = block_threshold(pattern, coverage)
     border = ordered[0] - threshold if shape == "gradient" else softness * pattern.std(ddof=1)
     inside = enlarge_loop(pattern - threshold, height, width, nearest=shape == "blocks")
     mask = np.clip(inside / border, 0, 1)
