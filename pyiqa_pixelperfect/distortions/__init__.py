@@ -4,6 +4,8 @@ from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, Kind
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine, Draw, apply_kind
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings, amount_fields, perlin_field
 from pyiqa_pixelperfect.distortions.plan import Plan, PlanSettings
+from pyiqa_pixelperfect.distortions.ranked import RankedSets, ranked_sets
+from pyiqa_pixelperfect.distortions.versions import Versions, distorted_versions
 
 __all__ = [
     "FIELD_SHAPES",
@@ -15,7 +17,11 @@ __all__ = [
     "Kind",
     "Plan",
     "PlanSettings",
+    "RankedSets",
+    "Versions",
     "amount_fields",
     "apply_kind",
+    "distorted_versions",
     "perlin_field",
+    "ranked_sets",
 ]

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, STAGES
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings
-from pyiqa_pixelperfect.distortions.plan import Plan, PlanSettings, draw_plan, families_of, single_kind_plan
+from pyiqa_pixelperfect.distortions.plan import (
+    Plan,
+    PlanSettings,
+    draw_plan,
+    families_of,
+    join_plans,
+    single_kind_plan,
+)
 from pyiqa_pixelperfect.families import FAMILIES
 
 MANY = 12_000
@@ -91,6 +98,37 @@ def test_families_are_even_and_kinds_within_them(plan):
     for members in KINDS_BY_FAMILY.values():
         counts = torch.tensor([(plan.kinds == NAMES.index(kind.name)).sum() for kind in members]).double()
         np.testing.assert_allclose(counts / counts.sum(), 1 / len(members), rtol=0.25)
+
+
+def test_only_named_kinds_are_drawn_and_those_named_twice_twice_as_often():
+    names = ("jpeg", "jpeg", "wavelet_codec", "warp")
+    plan = draw_plan(PlanSettings(kinds=names, counts=(0.0, 0.0, 1.0), untouched=0.0), np.arange(3000), 1, 0)
+    counts = {name: int((plan.kinds == NAMES.index(name)).sum()) for name in set(names)}
+    assert counts["warp"] == counts["jpeg"] + counts["wavelet_codec"] == 3000  # two families: the third slot is empty
+    assert counts["jpeg"] / counts["wavelet_codec"] == pytest.approx(2, rel=0.1)
+    assert (plan.kinds == -1).sum() == 3000
+
+
+def test_naming_all_kinds_changes_nothing(plan):
+    assert rows_of(draw_plan(PlanSettings(kinds=tuple(KINDS)), np.arange(MANY), 3, 1)) == rows_of(plan)
+
+
+def test_families_are_drawn_by_their_chances():
+    chances = [0.0] * len(FAMILIES)
+    chances[2], chances[5], chances[9] = 3.0, 1.0, 2.0
+    one = draw_plan(PlanSettings(families=tuple(chances), counts=(1.0,), untouched=0.0), np.arange(6000), 2, 0)
+    shares = families_of(one)[:, 0].bincount(minlength=len(FAMILIES)) / 6000
+    np.testing.assert_allclose(shares, np.array(chances) / 6, atol=0.02)
+    four = draw_plan(PlanSettings(families=tuple(chances), counts=(0.0, 0.0, 0.0, 1.0)), np.arange(50), 2, 0)
+    assert set(families_of(four).flatten().tolist()) == {-1, 2, 5, 9}
+
+
+def test_joined_plans_are_the_plans_one_after_the_other():
+    plans = [
+        draw_plan(PlanSettings(), np.arange(first, first + count), 4, 1) for first, count in ((0, 3), (9, 1), (5, 2))
+    ]
+    assert rows_of(join_plans(plans)) == [row for plan in plans for row in rows_of(plan)]
+    assert rows_of(join_plans(plans[:1])) == rows_of(plans[0])
 
 
 def test_peaks_are_in_range_and_signed_for_signed_kinds(plan):
