@@ -184,6 +184,12 @@ def test_unknown_systems_are_named(tmp_path, system):
         ("engine.counts=[]", r"engine\.counts"),
         ("engine.amounts=[0.9, 0.1]", r"amounts must be \[smallest, largest\]"),
         ("engine.scale=[0, 10]", r"engine\.scale"),
+        ("engine.kinds=[jpeg, jpg]", "kinds must be of the catalog, not jpg"),
+        ("engine.families=[1, 1]", r"engine\.families"),
+        ("engine.families=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]", "families must leave a chance"),
+        ("score.engine={kinds: [jpeg], families: [1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]}", "must leave a chance"),
+        ("score.teachers=[mdsi, ssim]", "teachers must be of .*, not ssim"),
+        ("score.weight_consensus=0.5", "weight_consensus needs teachers, and at least two ladders"),
     ],
 )
 def test_values_that_would_fail_in_training_fail_before_it(override, message):

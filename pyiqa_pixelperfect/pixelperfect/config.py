@@ -53,10 +53,11 @@ class EngineConfig(Config):
             raise ValueError("counts must not all be 0")
         if not sum(chance for shape, chance in zip(FIELD_SHAPES, self.shapes, strict=True) if shape != "global"):
             raise ValueError("shapes needs a chance for at least one local shape: some distortions are local only")
-        if not sum(self.families):
-            raise ValueError("families must not all be 0")
         if unknown := [name for name in self.kinds if name not in KINDS]:
             raise ValueError(f"kinds must be of the catalog, not {', '.join(unknown)}")
+        chances = dict(zip(FAMILIES, self.families, strict=True))
+        if not any(chances[KINDS[name].family] for name in self.kinds or KINDS):
+            raise ValueError("families must leave a chance to one that has kinds")
         for name in ("amounts", "scale", "coverage", "softness"):
             low, high = getattr(self, name)
             if low > high:
