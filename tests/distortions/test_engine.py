@@ -1,10 +1,13 @@
 """The engine: what it says was done is what was done."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pyiqa_pixelperfect.distortions import KINDS, DistortionEngine, Plan, PlanSettings, amount_fields, apply_kind
+from pyiqa_pixelperfect.distortions.engine import truth_of
 from pyiqa_pixelperfect.distortions.plan import families_of, single_kind_plan
 from pyiqa_pixelperfect.errors import ConfigError, ImageError
 from pyiqa_pixelperfect.families import FAMILIES, SIGNED
@@ -60,10 +63,13 @@ def test_amounts_are_there_for_the_families_of_the_plan_only():
     engine = DistortionEngine(PlanSettings(coverage=(0.4, 0.8)))
     plan = engine.plan(range(50), seed=3)
     amounts = engine.apply(pictures(50), plan).amounts
+    kinds = list(KINDS.values())
     for row, families in enumerate(families_of(plan).tolist()):
         present = set(amounts[row].flatten(1).abs().amax(1).nonzero()[:, 0].tolist())
-        assert present <= set(families) - {-1}
-        assert len(present) >= len(set(families) - {-1}) - 1  # one block of a small picture may be none
+        own = set(families) - {-1}
+        drawn = [kinds[number] for number in plan.kinds[row].tolist() if number >= 0]
+        further = {FAMILIES.index(family) for kind in drawn for family, _ in kind.also}
+        assert own <= present <= own | further
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -77,9 +83,13 @@ def test_amounts_are_exactly_what_was_applied(name):
     if KINDS[name].realize:
         asked = KINDS[name].realize(asked, plan.seeds[:, 0])
     assert torch.equal(draw.amounts[:, channel : channel + 1], asked)
-    assert (draw.amounts.abs().sum((0, 2, 3)).nonzero()[:, 0] == channel).all()
+    touched = {FAMILIES[number] for number in draw.amounts.abs().sum((0, 2, 3)).nonzero()[:, 0].tolist()}
+    assert touched == {KINDS[name].family, *(family for family, _ in KINDS[name].also)}
     again = KINDS[name].function(images, draw.amounts[:, channel : channel + 1], plan.seeds[:, 0])
-    if name == "jpeg":  # quality is rounded after averaging once more, so that a last bit may tip a unit over
+    if name in {
+        "jpeg",
+        "double_jpeg",
+    }:  # quality is rounded after averaging once more, so that a last bit may tip a unit over
         assert (draw.image != again).float().mean() < 0.05
     else:
         assert torch.equal(draw.image, again)
@@ -101,9 +111,49 @@ def test_up_to_three_are_composed_in_slot_order():
                 amount = fields[slot, row : row + 1] * plan.peaks[row, slot]
                 amount = kinds[number].realize(amount, seeds) if kinds[number].realize else amount
                 image = kinds[number].function(image, amount, seeds)
-                expected[FAMILIES.index(kinds[number].family)] = amount[0, 0]
+                for family, factor in ((kinds[number].family, 1.0), *kinds[number].also):
+                    share = amount[0, 0] if family in SIGNED else amount[0, 0].abs()
+                    expected[FAMILIES.index(family)] += factor * share
         assert torch.equal(draw.image[row], image[0])
-        assert torch.equal(draw.amounts[row], expected)
+        torch.testing.assert_close(draw.amounts[row], expected.clamp(-1, 1), rtol=0, atol=1e-6)
+
+
+def two_slots(first, second, peaks):
+    """A plan that gives one picture two kinds, everywhere."""
+    one, other = (single_kind_plan(name, [peak], seed=4) for name, peak in zip((first, second), peaks, strict=True))
+    fields = {key: torch.cat((value, getattr(other.fields, key))) for key, value in vars(one.fields).items()}
+    together = (torch.cat((getattr(one, key), getattr(other, key)), 1) for key in ("kinds", "peaks", "seeds"))
+    return Plan(*together, replace(one.fields, **fields))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "peaks", "family", "expected"),
+    [
+        ("haze", "exposure", (-0.4, 0.2), "brightness", 0.5),  # 0.75 * 0.4 + 0.2
+        ("exposure", "haze", (0.2, -0.4), "brightness", 0.5),
+        ("haze", "exposure", (-0.4, -0.5), "brightness", -0.2),
+        ("haze", "mean_shift", (-1.0, 0.9), "brightness", 1.0),  # more than there is
+        ("haze", "mean_shift", (1.0, -0.9), "brightness", -1.0),
+        ("sharpened_upscaling", "gaussian_blur", (0.5, 0.1), "blur", 0.5),  # 0.8 * 0.5 + 0.1
+        ("gaussian_blur", "sharpened_upscaling", (0.7, 0.9), "blur", 1.0),
+        ("demosaic_residue", "chroma_subsampling", (0.5, 0.6), "fringing", 0.2),  # 0.1 * 0.5 + 0.25 * 0.6
+    ],
+)
+def test_what_several_kinds_do_to_one_family_adds_up(first, second, peaks, family, expected):
+    draw = DistortionEngine().apply(pictures(1), two_slots(first, second, peaks))
+    there = draw.amounts[0, FAMILIES.index(family)]
+    torch.testing.assert_close(there, torch.full_like(there, expected), rtol=0, atol=1e-6)
+
+
+def test_truth_has_the_shares_of_further_families():
+    kind = replace(KINDS["contrast_stretch"], also=(("blur", 0.5), ("tint", -0.25)))
+    amount = torch.tensor([-0.6, 0.0, 0.8]).reshape(1, 1, 1, 3)
+    truth = truth_of(kind, amount)
+    assert truth.shape == (1, len(FAMILIES), 1, 3)
+    expected = {"contrast": (-0.6, 0.0, 0.8), "blur": (0.3, 0.0, 0.4), "tint": (0.15, 0.0, -0.2)}
+    for channel, family in enumerate(FAMILIES):
+        torch.testing.assert_close(truth[0, channel, 0], torch.tensor(expected.get(family, (0.0, 0.0, 0.0))))
+    assert torch.equal(truth_of(KINDS["exposure"], amount)[0, FAMILIES.index("brightness")], amount[0, 0])
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -193,11 +243,10 @@ def test_apply_kind_does_and_tells_the_amount(name):
     amount = torch.zeros(2, 1, 49, 66)
     amount[..., 20:, 30:] = 0.8
     done, told = apply_kind(name, images, amount, seed=12)
-    if KINDS[name].realize:
-        assert (told >= 0).all()
-        torch.testing.assert_close(told.amax((2, 3)), torch.full((2, 1), 0.8), rtol=0, atol=0.2)
-    else:
-        assert torch.equal(told, amount)
+    realize = KINDS[name].realize
+    assert torch.equal(told, realize(amount, torch.tensor([12, 12])) if realize else amount)
+    assert told.min() >= 0
+    assert told.max() > 0
     assert torch.equal(torch.where(told == 0, done, images), images)
     assert not torch.equal(done, images)
     assert torch.equal(apply_kind(name, images, amount, seed=12)[0], done)
