@@ -1,0 +1,159 @@
+"""KADIS types 4, 5, 7, 8, 16 to 18 and 25: color and tone, each at one strength for a whole batch.
+
+Every operation is ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in [0, 1]. Choices by mask are written
+with minima and maxima of continuous pieces: an element-wise choice costs a CPU ten times as much.
+"""
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions.counter import hashed_uniform
+from pyiqa_pixelperfect.distortions.jpeg import mix_channels
+from pyiqa_pixelperfect.distortions.kadis_filters import gaussian_taps, separable
+from pyiqa_pixelperfect.distortions.tone import luma
+
+__all__ = ["brighten", "color_diffusion", "color_shift", "contrast_change", "darken", "from_lab", "hsv_saturation",
+           "lab_saturation", "mean_shift", "to_lab", "tone_curve"]  # fmt: skip
+
+# IEC 61966-2-1 primaries to XYZ over the D65 white point (0.95047, 1, 1.08883), so that white is (1, 1, 1).
+_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+_WHITE = (0.95047, 1.0, 1.08883)
+RGB_TO_XYZ = tuple(tuple(value / white for value in row) for row, white in zip(_XYZ, _WHITE, strict=True))
+XYZ_TO_RGB = tuple(map(tuple, torch.tensor(RGB_TO_XYZ, dtype=torch.float64).inverse().tolist()))
+_GAMMA, _DARK, _DARK_LINEAR, _DARK_SLOPE = 2.4, 0.04045, 0.0031308, 12.92  # the sRGB transfer function
+_CUBE = 6.0 / 29.0  # below this the CIE 1976 cube root is a straight line
+_ROOT = _CUBE**3
+_ROOT_SLOPE = 1.0 / (3.0 * _CUBE**2)
+SHIFT_SIGMA = 3.0  # px
+SHIFT_EDGE = 0.1  # gradient of luma times move at which half of a color shift is blended in
+
+
+def _power(values: Tensor, exponent: float) -> Tensor:
+    """In place, for values > 0: ``pow`` takes another path for the last values of a tensor, and is slow."""
+    return values.log_().mul_(exponent).exp_()
+
+
+def to_lab(images: Tensor) -> Tensor:
+    """CIE 1976 of sRGB, scaled: (B, 3, H, W) of (L + 16) / 116, a / 500 and b / 200 (white point D65)."""
+    bright = _power(images.clamp_min(_DARK).add_(0.055).div_(1.055), _GAMMA)
+    linear = images.clamp_max(_DARK).sub_(_DARK).div_(_DARK_SLOPE).add_(bright)
+    xyz = mix_channels(linear, RGB_TO_XYZ)
+    root = _power(xyz.clamp_min(_ROOT), 1.0 / 3.0).add_(xyz.clamp_max_(_ROOT).sub_(_ROOT).mul_(_ROOT_SLOPE))
+    return torch.cat((root[:, 1:2], root[:, :1] - root[:, 1:2], root[:, 1:2] - root[:, 2:]), dim=1)
+
+
+def from_lab(lab: Tensor) -> Tensor:
+    """Inverse of ``to_lab``, colors outside sRGB cut to [0, 1]."""
+    lightness = lab[:, :1]
+    root = torch.cat((lightness + lab[:, 1:2], lightness, lightness - lab[:, 2:]), dim=1)
+    above = root.clamp_min(_CUBE)
+    xyz = (above * above).mul_(above).add_(root.clamp_max_(_CUBE).sub_(_CUBE).div_(_ROOT_SLOPE))
+    linear = mix_channels(xyz, XYZ_TO_RGB).clamp_(0.0, 1.0)
+    bright = _power(linear.clamp_min(_DARK_LINEAR), 1.0 / _GAMMA).mul_(1.055).sub_(0.055)
+    return bright.add_(linear.clamp_max_(_DARK_LINEAR).sub_(_DARK_LINEAR).mul_(_DARK_SLOPE)).clamp_(0.0, 1.0)
+
+
+def color_diffusion(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 4: chroma (a, b of Lab) smoothed with 1.5 ``parameter`` + 2 px and multiplied by ``parameter``."""
+    lab = to_lab(images)
+    chroma = separable(lab[:, 1:].contiguous(), gaussian_taps(1.5 * parameter + 2.0)).mul_(parameter)
+    return from_lab(torch.cat((lab[:, :1], chroma), dim=1))
+
+
+def color_shift(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 5: green moved right and down by ``parameter`` px in all, where there are edges.
+
+    The direction is drawn per image, the moves along the axes are whole pixels. How much of the moved plane shows is
+    c / (c + 0.1), where c is the gradient of luma, smoothed with 3 px, times the move: about the change that the move
+    makes there. The scale is fixed, where the original stretches the gradient of each picture to its own extremes.
+    """
+    height, width = images.shape[-2:]
+    angles = hashed_uniform(seeds, (1,), 105) * (0.5 * math.pi)
+    down, right = (angles.sin() * parameter).round().long(), (angles.cos() * parameter).round().long()
+    rows = (torch.arange(height, device=images.device) - down).clamp_min(0)[:, :, None]
+    columns = (torch.arange(width, device=images.device) - right).clamp_min(0)[:, None, :]
+    green = images[:, 1].flatten(1).gather(1, (rows * width + columns).flatten(1)).reshape(-1, 1, height, width)
+    gray = luma(images)
+    slope_y = torch.diff(gray, dim=2, append=gray[:, :, -1:])
+    slope_x = torch.diff(gray, dim=3, append=gray[..., -1:])
+    edges = separable((slope_y.square_() + slope_x.square_()).sqrt_(), gaussian_taps(SHIFT_SIGMA))
+    blended = torch.lerp(images[:, 1:2], green, edges / (edges + SHIFT_EDGE / parameter))
+    return torch.cat((images[:, :1], blended, images[:, 2:]), dim=1).clamp_(0.0, 1.0)
+
+
+def hsv_saturation(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 7: HSV saturation times ``parameter``; no ``seeds``. Oracle: colorsys.
+
+    A negative factor continues the formula of HSV beyond gray: every pixel goes to the complement of its color, on
+    the bright side of its value, and is cut at 1.
+    """
+    value = images.amax(1, keepdim=True)
+    return torch.lerp(value, images, parameter).clamp_(0.0, 1.0)
+
+
+def lab_saturation(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 8: a and b of Lab times ``parameter``, colors outside sRGB cut; no ``seeds``. Oracle: scikit-image."""
+    lab = to_lab(images)
+    lab[:, 1:] *= parameter
+    return from_lab(lab)
+
+
+@lru_cache(maxsize=64)
+def _pieces(knots: tuple[tuple[float, float], ...]) -> tuple[tuple[float, ...], ...]:
+    """The monotone cubic (PCHIP) through some points, as its first cubic and what each further knot adds to it.
+
+    Returns:
+        Four coefficients of the first cubic, highest power first; then (knot, square, cube) for each inner knot.
+    """
+    from scipy.interpolate import PchipInterpolator  # a third of a second, paid only by who bends tones
+
+    places, heights = zip(*knots, strict=True)
+    cubics = PchipInterpolator(places, heights).c.T.tolist()
+    rows = [tuple(cubics[0])]
+    for (start, knot), (before, after) in zip(pairwise(places[:-1]), pairwise(cubics), strict=True):
+        # Value and slope are continuous, so that only square and cube of the way past the knot change.
+        rows.append((knot, after[1] - before[1] - 3.0 * before[0] * (knot - start), after[0] - before[0]))
+    return tuple(rows)
+
+
+def tone_curve(values: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor:
+    """Bend [0, 1] values along the monotone cubic (Fritsch and Carlson 1980) through (x, y) knots from x = 0 to 1."""
+    (a, b, c, d), *bends = _pieces(knots)
+    bent = values.mul(a).add_(b).mul_(values).add_(c).mul_(values).add_(d)
+    for knot, square, cube in bends:
+        past = (values - knot).clamp_min_(0.0)
+        bent += past.square().mul_(past.mul_(cube).add_(square))
+    return bent
+
+
+def brighten(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 16: curve through (0.5, 0.5 + ``parameter`` / 2), two thirds on RGB and one on the lightness of Lab."""
+    knots = ((0.0, 0.0), (0.5, 0.5 + 0.5 * parameter), (1.0, 1.0))
+    lab = to_lab(images)
+    lightness = tone_curve(lab[:, :1].mul(1.16).sub_(0.16).clamp_(0.0, 1.0), knots).clamp_(0.0, 1.0)
+    lab[:, :1] = lightness.add_(0.16).div_(1.16)
+    return torch.lerp(tone_curve(images, knots).clamp_(0.0, 1.0), from_lab(lab), 1.0 / 3.0)
+
+
+def darken(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 17: curve through (0.5, 0.5 - ``parameter`` / 2); no ``seeds``. Oracle: scipy.interpolate."""
+    return tone_curve(images, ((0.0, 0.0), (0.5, 0.5 - 0.5 * parameter), (1.0, 1.0))).clamp_(0.0, 1.0)
+
+
+def mean_shift(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 18: ``parameter`` added; no ``seeds``."""
+    return (images + parameter).clamp_(0.0, 1.0)
+
+
+def contrast_change(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 25: curve that takes 0.3 and 0.7 to 0.25 - ``parameter`` / 4 and 0.75 + ``parameter`` / 4; no ``seeds``.
+
+    The identity is at -0.2, not at 0, so that the severity of a level is its distance from there.
+    """
+    bend = 0.25 + 0.25 * parameter
+    knots = ((0.0, 0.0), (0.3, 0.5 - bend), (0.5, 0.5), (0.7, 0.5 + bend), (1.0, 1.0))
+    return tone_curve(images, knots).clamp_(0.0, 1.0)

@@ -1,0 +1,74 @@
+"""KADIS types 11 to 14: white, color-component, impulse and multiplicative noise, each at one strength for a batch.
+
+Every operation is ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in [0, 1]. The noise of a seed is the
+same at every level but for its size, so that a ladder of levels rises for each single picture.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions.counter import hashed
+from pyiqa_pixelperfect.distortions.jpeg import mix_channels
+
+__all__ = ["color_noise", "impulse_noise", "multiplicative_noise", "paired_normal", "short_integers",
+           "short_uniform", "white_noise"]  # fmt: skip
+
+# Inverse of ITU-R BT.601 YCbCr in studio swing (16..235 and 16..240 of 255), as in MATLAB's ycbcr2rgb; unit steps.
+STUDIO_TO_RGB = tuple(
+    tuple(255.0 * value for value in row)
+    for row in (
+        (0.00456621, 0.0, 0.00625893),
+        (0.00456621, -0.00153632, -0.00318811),
+        (0.00456621, 0.00791071, 0.0),
+    )
+)
+
+
+def short_integers(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+    """Whole numbers from -32768 to 32767, float32 (B, *shape): two of each hash, for half the price."""
+    count = math.prod(shape)
+    positions = torch.arange((count + 1) // 2, dtype=torch.int32, device=seeds.device)[None]
+    return hashed(seeds, positions, stream).view(torch.int16)[:, :count].float().reshape(-1, *shape)
+
+
+def short_uniform(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+    """Uniform numbers in (0, 1) in steps of 2^-16, float32 (B, *shape)."""
+    return short_integers(seeds, shape, stream).add_(32768.5).mul_(2.0**-16)
+
+
+def paired_normal(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
+    """Standard normal numbers cut at 4.9 deviations, float32 (B, *shape), by Box and Muller from ``short_uniform``."""
+    count = math.prod(shape)
+    uniform = short_uniform(seeds, (2, (count + 1) // 2), stream)
+    radius = uniform[:, 0].log().mul_(-2.0).sqrt_()
+    angle = uniform[:, 1] * (2.0 * math.pi)
+    normal = torch.cat((angle.cos().mul_(radius), angle.sin_().mul_(radius)), dim=1)
+    return normal[:, :count].reshape(-1, *shape)
+
+
+def white_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 11: Gaussian noise of variance ``parameter``, independent in each pixel and channel."""
+    noise = paired_normal(seeds, images.shape[1:], 111)
+    return noise.mul_(math.sqrt(parameter)).add_(images).clamp_(0.0, 1.0)
+
+
+def color_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 12: Gaussian noise of variance ``parameter`` in each plane of studio-swing YCbCr. Oracle: scikit-image."""
+    noise = mix_channels(paired_normal(seeds, images.shape[1:], 112), STUDIO_TO_RGB)
+    return noise.mul_(math.sqrt(parameter)).add_(images).clamp_(0.0, 1.0)
+
+
+def impulse_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 13: salt and pepper, each value turned 0 or 1 with a probability of half of ``parameter``."""
+    uniform = short_uniform(seeds, images.shape[1:], 113)
+    salt = (uniform > 1.0 - 0.5 * parameter).to(images.dtype)
+    # Values lie in [0, 1]: minus one and clipped is pepper, plus one and clipped is salt.
+    return salt.sub_((uniform < 0.5 * parameter).to(images.dtype)).add_(images).clamp_(0.0, 1.0)
+
+
+def multiplicative_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 14: speckle, Gaussian noise of variance ``parameter`` times the value itself."""
+    noise = paired_normal(seeds, images.shape[1:], 114)
+    return noise.mul_(math.sqrt(parameter)).add_(1.0).mul_(images).clamp_(0.0, 1.0)

@@ -1,0 +1,105 @@
+"""KADIS types 19 to 21 and 23: jitter, moved patches, pixelation and color blocks, each at one strength for a batch.
+
+Every operation is ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in [0, 1]. Patches and blocks of a level
+are those of the level before and some more, which lie under them, so that a ladder rises for each single picture.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pyiqa_pixelperfect.distortions.counter import hashed_uniform
+from pyiqa_pixelperfect.distortions.kadis_noise import short_integers
+
+__all__ = ["BLOCK", "PATCH", "PATCH_REACH", "color_blocks", "jitter", "owners", "patches", "pixelate"]
+
+JITTER_ROUNDS = 5
+PATCH = 16  # px
+PATCH_REACH = 8  # px
+BLOCK = 32  # px
+
+
+def jitter(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 19: five times over, every pixel fetched from a random place up to ``parameter`` px away along each axis.
+
+    Places are drawn evenly and read with linear interpolation, edges replicated. Oracle: scipy.ndimage.
+    """
+    height, width = images.shape[-2:]
+    # In the units of grid_sample, in which pixel centers run from -1 to 1.
+    reach = torch.tensor((2.0 / (width - 1), 2.0 / (height - 1)), device=images.device).mul_(parameter / 32768.0)
+    y = torch.linspace(-1.0, 1.0, height, device=images.device)[:, None].expand(-1, width)
+    x = torch.linspace(-1.0, 1.0, width, device=images.device).expand(height, -1)
+    shifts = short_integers(seeds, (JITTER_ROUNDS, height, width, 2), 119)
+    for grid in torch.addcmul(torch.stack((x, y), dim=-1), shifts, reach).unbind(1):
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return images.clamp_(0.0, 1.0)
+
+
+def owners(tops: Tensor, lefts: Tensor, side: int, height: int, width: int) -> Tensor:
+    """Which of N squares lies on top of each pixel.
+
+    Args:
+        tops: (B, N) int64 first row of each square.
+        lefts: (B, N) int64 first column.
+        side: of the squares, px.
+        height: of the picture, px.
+        width: of the picture, px.
+
+    Returns:
+        (B, H * W) int64: 0 = no square, k = the k-th (from 1), the first one where squares overlap.
+    """
+    along = torch.arange(side, device=tops.device)
+    rows, columns = tops[..., None] + along, lefts[..., None] + along
+    covered = (rows[..., :, None] * width + columns[..., None, :]).flatten(1)
+    count = tops.shape[1]
+    falling = torch.arange(count, 0, -1, device=tops.device).repeat_interleave(side * side)
+    ground = torch.zeros(len(tops), height * width, dtype=torch.int64, device=tops.device)
+    owner = ground.scatter_reduce_(1, covered, falling.expand(len(tops), -1), "amax")
+    return (count + 1 - owner) % (count + 1)
+
+
+def patches(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 20, non-eccentricity patches: ``parameter`` patches of 16 px, each copied to a spot within 8 px.
+
+    Patches are copied from the picture as it was, each by 1 to 8 px either way along both axes.
+    """
+    height, width = images.shape[-2:]
+    count = round(parameter)
+    draws = hashed_uniform(seeds, (count, 4), 120)
+    tops = (draws[..., 0] * (height - PATCH + 1)).long()
+    lefts = (draws[..., 1] * (width - PATCH + 1)).long()
+    # From -8 to 8 without 0, kept inside the picture by turning around where there is no room.
+    steps = (draws[..., 2:] * (2 * PATCH_REACH)).long() - PATCH_REACH
+    steps += (steps >= 0).long()
+    ends = torch.tensor((height - PATCH, width - PATCH), device=images.device)
+    starts = torch.stack((tops, lefts), dim=-1)
+    outside = ((starts + steps) < 0) | ((starts + steps) > ends)
+    steps *= 1 - 2 * outside.long()
+    owner = owners(tops, lefts, PATCH, height, width)
+    moves = F.pad(steps[..., 0] * width + steps[..., 1], (1, 0))  # owner 0 stays where it is
+    source = torch.arange(height * width, device=images.device) + moves.gather(1, owner)
+    return images.flatten(2).gather(2, source[:, None].expand(-1, 3, -1)).reshape(images.shape)
+
+
+def pixelate(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 21: shrunk by 0.95 - ``parameter`` ** 0.6 and enlarged again, nearest pixels both times. Oracle: Pillow."""
+    scale = 0.95 - parameter**0.6
+    for dimension in (2, 3):
+        side = images.shape[dimension]
+        small = max(1, round(scale * side))
+        down = ((2 * torch.arange(small) + 1) * side) // (2 * small)
+        up = ((2 * torch.arange(side) + 1) * small) // (2 * side)
+        images = images.index_select(dimension, down[up].to(images.device))
+    return images
+
+
+def color_blocks(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
+    """Type 23: ``parameter`` squares of 32 px, each of one color; places and colors are drawn evenly."""
+    height, width = images.shape[-2:]
+    draws = hashed_uniform(seeds, (round(parameter), 5), 123)
+    tops = (draws[..., 0] * (height - BLOCK + 1)).long()
+    lefts = (draws[..., 1] * (width - BLOCK + 1)).long()
+    owner = owners(tops, lefts, BLOCK, height, width)[:, None]
+    colors = F.pad(draws[..., 2:].mT, (1, 0)).gather(2, owner.expand(-1, 3, -1)).reshape(images.shape)
+    bare = (owner == 0).to(images.dtype).reshape(-1, 1, height, width)
+    return images * bare + colors
