@@ -109,6 +109,7 @@ class ScoreStageConfig(StageConfig):
     weight_rank: Weight = 1.0
     weight_contrast: Weight = 0.5
     weight_maps: Weight = 0.0  # of the map loss; 0 = the map network is frozen
+    rate_maps: Rate = 0.2  # learning rate of the map network, if that is not frozen, relative to the score network's
     gradient_share: Share = 0.1  # of the score's gradient that reaches the map network, if that is not frozen
     weight_high: Rate = 3.0  # in the map loss, weight of distorted cells
     beta: Share = 0.05

@@ -237,9 +237,10 @@ class RelationalScoreNet(nn.Module):
     ) -> None:
         super().__init__()
         self.mix = nn.Conv2d(decoder_widths[0] + decoder_widths[1] + families, hidden, 3, padding=1)
-        # More of a one-sided family is worse by definition, so the score starts from there. More of a signed family
-        # may be better or worse, depending on which of the two pictures is off: that has to be learned.
-        one_sided = [0.0 if family.signed else 4.0 for family in FAMILY_TABLE[:families]]
+        # More of a one-sided family is worse by definition, so the score starts from there, but not far: noise also
+        # looks like less blur. More of a signed family may be better or worse, depending on which of the two pictures
+        # is off: that has to be learned.
+        one_sided = [0.0 if family.signed else 0.5 for family in FAMILY_TABLE[:families]]
         self.family_weights = nn.Parameter(torch.tensor(one_sided).reshape(-1, 1, 1))
         self.deepen = nn.Conv2d(hidden, hidden, 1)
         self.rate = nn.Conv2d(hidden, 1, 1)

@@ -44,6 +44,10 @@ class MapStage(nn.Module):
         super().__init__()
         self.network, self.config = network, config
 
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Parameters to train, in groups with their learning rate relative to the configured one."""
+        return [(list(self.parameters()), 1.0)]
+
     def forward(self, versions: Versions, weight_high: float) -> dict[str, Tensor]:
         """Return the loss (key ``loss``) of a batch."""
         image, reference = versions.pairs()
@@ -78,6 +82,11 @@ class ScoreStage(nn.Module):
         super().train(mode)
         self.maps.train(mode and self.joint)
         return self
+
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Parameters to train, in groups with their learning rate relative to the configured one."""
+        score, maps = list(self.score.parameters()), list(self.maps.parameters())
+        return [(score, 1.0), (maps, self.config.rate_maps)] if self.joint else [(score, 1.0)]
 
     def forward(self, sets: RankedSets, votes: Tensor) -> dict[str, Tensor]:
         """Return the total loss and its parts.

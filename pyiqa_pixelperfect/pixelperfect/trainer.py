@@ -227,7 +227,7 @@ def _train_score(
 def _run_stage(
     run: _Run,
     name: str,
-    stage: nn.Module,
+    stage: MapStage | ScoreStage,
     config: StageConfig,
     loss: Loss,
     resumed: dict[str, Any],
@@ -236,8 +236,9 @@ def _run_stage(
     offset: int,
 ) -> None:
     """The training loop: the same for both stages. ``offset`` is the number of steps of the stages before."""
-    trained = [parameter for parameter in stage.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+    groups = [{"params": parameters, "relative_rate": relative} for parameters, relative in stage.rates()]
+    trained = [parameter for parameters, _ in stage.rates() for parameter in parameters]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
     first = 0
     if resumed:
         stage.load_state_dict(resumed["model"])
@@ -253,7 +254,7 @@ def _run_stage(
         clean = crops.to(run.processes.device, non_blocking=True).float() / 255.0
         rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["relative_rate"]
         statistics = [buffer.clone() for buffer in stage.buffers()]
         losses = loss(model, numbers, clean, step)
         optimizer.zero_grad(set_to_none=True)
