@@ -114,6 +114,8 @@ def _beside(padded: Tensor, inside: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 def block_loss(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Units of 16 px lost and filled in from the lines around them, weighted by their nearness.
 
+    What is filled in is about as far from the photograph as JPEG of amount 1 would be there: lost units have amount 1.
+
     Args:
         images: (B, 3, H, W) in [0, 1].
         amount: (B, 1, H, W), not 0 in the units that are lost (``lost_units``).
