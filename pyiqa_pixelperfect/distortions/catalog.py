@@ -242,7 +242,7 @@ _ROWS = (
         optics.vignetting,
         "optics",
         "radial gain",
-        "corners to 2.9 stops of light darker or brighter",
+        "corners to 2.5 stops of light darker or brighter",
         realize=optics.radial,
     ),
     Kind("contrast_stretch", "contrast", tone.contrast_stretch, "processing", "gain", "slope 0.12 to 2.6"),

@@ -30,8 +30,7 @@ __all__ = [
     "vignetting",
 ]
 
-# Stops of light at amount 1. Values go with about the 1/2.2th power of light: this is the 1.3 stops of ``exposure``.
-VIGNETTE_STOPS = 2.86
+VIGNETTE_STOPS = 2.5  # of light at amount 1, which middle tones show as the 1.3 stops of value of ``exposure``
 AIRLIGHT = (0.7, 0.95)  # of [0, 1] values, drawn per image
 TRAJECTORY_LENGTHS = (2.0, 3.0, 5.0, 7.0, 10.0, 14.0)  # px of the straight path that spreads a point as much
 TRAJECTORY_WAVES = (1.0, 0.6, 0.35)  # weight of each half wave of the path
@@ -58,7 +57,7 @@ def radial(amount: Tensor, seeds: Tensor) -> Tensor:
 
 
 def vignetting(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Corners darker by up to 2.9 stops of light, or as much brighter (overcorrected); ``amount`` is ``radial``.
+    """Corners darker by up to 2.5 stops of light, or as much brighter (overcorrected); ``amount`` is ``radial``.
 
     ``seeds`` is used by ``radial`` alone.
     """

@@ -8,6 +8,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from pyiqa_pixelperfect.distortions import tone
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from reference import pointwise
+from reference.pipeline import clipped_loop
 
 # Largest difference from Pillow in steps of 8 bit: its own rounding, plus that of the gray it blends with.
 PILLOW_STEPS = {"brightness": 1.01, "contrast": 2.5, "posterize": 1.01}
@@ -73,6 +74,29 @@ def test_contrast_curve_and_its_inverse_undo_each_other(amount):
         torch.testing.assert_close(tone.contrast_curve(ends, full(ends, sign), seeds(ends)), ends, rtol=0, atol=3e-5)
 
 
+def test_clipping_equals_its_twin():
+    image, amount = small_case()
+    done = tone.clipping(image, amount, seeds(image))[0]
+    expected = clipped_loop(image[0].double().numpy(), amount[0, 0].double().numpy())
+    np.testing.assert_allclose(done, expected, atol=3e-6)
+
+
+@pytest.mark.parametrize("amount", [0.1, 0.5, 1.0])
+def test_clipping_cuts_the_tones_that_numpy_finds(crops, amount):
+    held = tone.clipping(crops, full(crops, -amount), seeds(crops))
+    driven = tone.clipping(crops, full(crops, amount), seeds(crops))
+    for number, image in enumerate(crops):
+        gray = tone.luma(image[None]).numpy()
+        low = np.quantile(gray, 0.45 * amount, method="lower")
+        high = np.quantile(gray, 1 - 0.45 * amount, method="higher")
+        np.testing.assert_allclose(held[number], np.clip(image, low, high), atol=1e-6)
+        between = (image >= low) & (image <= high)
+        assert torch.equal(driven[number][between], image[between])
+        assert between.float().mean() < 1 - 0.4 * amount
+        beyond = np.where(image > high, high + 3 * (image - high), low + 3 * (image - low))
+        np.testing.assert_allclose(driven[number][~between], beyond.clip(0, 1)[~between], atol=2e-6)
+
+
 def pillow(picture):
     return Image.fromarray((picture.permute(1, 2, 0) * 255).round().byte().numpy())
 
@@ -131,7 +155,7 @@ def test_positive_brightness_is_brighter(crops, kind, amount):
 
 
 @pytest.mark.parametrize("amount", [0.1, 0.5, 1.0])
-@pytest.mark.parametrize("kind", [tone.contrast_stretch, tone.contrast_curve])
+@pytest.mark.parametrize("kind", [tone.contrast_stretch, tone.contrast_curve, tone.clipping])
 @pytest.mark.parametrize("seed", [MEAN_PIVOT, GRAY_PIVOT])
 def test_positive_contrast_has_more_deviation(crops, kind, amount, seed):
     before = tone.luma(crops).std((1, 2, 3))
