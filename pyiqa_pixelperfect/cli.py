@@ -103,6 +103,8 @@ def distort(
         float | None, typer.Option(help="Share of the picture that the field covers.", show_default="0.35")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    kadis: Annotated[str | None, typer.Option(help="A type of KADIS-700k, such as lens_blur.")] = None,
+    level: Annotated[int | None, typer.Option(help="1 to 5, with --kadis.", show_default="a sheet of all five")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture or sheet to write.")] = None,
     truth: Annotated[
         Path | None,
@@ -112,8 +114,22 @@ def distort(
     """Show what the distortion engine does: sheets of families or kinds, or one picture with its exact truth."""
     from pyiqa_pixelperfect.commands import distort as command
 
-    options = command.DistortOptions(family, kind, kinds, amount, field, scale, coverage, seed)
+    options = command.DistortOptions(family, kind, kinds, amount, field, scale, coverage, seed, kadis, level)
     command.distort(image, options, out, truth)
+
+
+@app.command()
+def catalog(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Picture to show it on.", show_default="a photograph that comes with scikit-image"),
+    ] = None,
+) -> None:
+    """Document every kind of distortion: catalog.md, and a sheet of pictures for each family."""
+    from pyiqa_pixelperfect.commands import catalog as command
+
+    command.catalog(folder, image)
 
 
 @app.command()

@@ -15,11 +15,14 @@ from PIL import Image
 
 from pyiqa_pixelperfect import cli
 from pyiqa_pixelperfect.commands import distort as distort_command
-from pyiqa_pixelperfect.commands.distort import PICTURE_FORMATS
 from pyiqa_pixelperfect.commands.gallery import family_figure, first_kinds, kinds_figure, kinds_rows
+from pyiqa_pixelperfect.commands.levels import levels_figure
+from pyiqa_pixelperfect.commands.outputs import PICTURE_FORMATS
 from pyiqa_pixelperfect.commands.places import FIELDS, Place
 from pyiqa_pixelperfect.commands.terminal import choose_device, labels
 from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, DistortionEngine, Draw
+from pyiqa_pixelperfect.distortions.kadis import KADIS
+from pyiqa_pixelperfect.distortions.kadis_plan import apply_kadis
 from pyiqa_pixelperfect.distortions.plan import single_kind_plan
 from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.families import FAMILIES
@@ -81,7 +84,7 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for command in ("compare", "rank", "distort", "train", "doctor"):
+    for command in ("compare", "rank", "distort", "catalog", "train", "doctor"):
         assert command in done.stdout
 
 
@@ -270,6 +273,22 @@ def test_pictures_are_written_without_adding_more_than_their_format_must(run, fo
     assert difference <= (0.05 if form.startswith(".jp") else 0)
 
 
+def test_a_kadis_level_is_what_the_engine_makes_of_it(run) -> None:
+    result = run("distort", "reference.png", "--kadis", "color_block", "--level", "2", "--seed", "3")
+    assert result.out == "wrote reference-kadis-color_block-2.png\n"
+    expected = apply_kadis(read_image("reference.png"), "color_block", 2, torch.tensor([3]))
+    assert torch.equal(read_image("reference-kadis-color_block-2.png"), (expected * 255).round() / 255)
+
+
+def test_kadis_levels_are_a_sheet(run) -> None:
+    result = run("distort", "reference.png", "--kadis", "mean_shift", "--out", "k.pdf")
+    assert result.out == "wrote k.pdf\n"
+    texts = drawn(levels_figure([KADIS["mean_shift"], KADIS["jpeg"]], read_image("reference.png"), 0, "Two types"))
+    expected = ["1: 0.15", "2: 0.08", "3: 0 (clean)", "4: \N{MINUS SIGN}0.08", "5: \N{MINUS SIGN}0.15", "1: 43"]
+    assert [text for text in texts if text[:3] in {f"{n}: " for n in range(1, 6)}][:6] == expected
+    assert {"Two types", "18 mean_shift", "10 jpeg"} <= {*texts}
+
+
 def test_the_users_picture_is_never_overwritten(run, folder: Path) -> None:
     before = Path("reference.png").read_bytes()
     Path("linked.png").unlink(missing_ok=True)
@@ -280,6 +299,8 @@ def test_the_users_picture_is_never_overwritten(run, folder: Path) -> None:
         ("reference.png", ("--out", "linked.png")),
         ("linked.png", ("--out", folder / "reference.png", "--family", "blur")),
         ("x-truth.png", ("--out", "x.png", "--family", "blur")),
+        ("reference.png", ("--out", "reference.png", "--kadis", "jpeg")),
+        ("reference.png", ("--out", "reference.png", "--kadis", "jpeg", "--level", "1")),
     ):
         result = run("distort", picture, *options)
         assert (result.code, result.out) == (2, "")
@@ -313,8 +334,8 @@ def test_the_users_picture_is_never_overwritten(run, folder: Path) -> None:
             "--field: expected one of global, perlin, gradient, halfplane, blob, blocks, got 'sepia'.",
         ),
         (
-            ("distort", "reference.png", "--field", "perlin", "--scale", "0"),
-            "--scale: expected a number of pixels above 0, got 0.",
+            ("distort", "reference.png", "--field", "perlin", "--scale", "4"),
+            "--scale: expected a number of pixels above 4, got 4.",
         ),
         (
             ("distort", "reference.png", "--field", "gradient", "--scale", "9"),
@@ -347,6 +368,19 @@ def test_the_users_picture_is_never_overwritten(run, folder: Path) -> None:
         (
             ("distort", "reference.png", "--family", "blur", "--out", "d.svg"),
             "--out: expected a file name ending in .png, .tif, .tiff, .webp, .jpg, .jpeg, got 'd.svg'.",
+        ),
+        (("distort", "reference.png", "--kadis", "sepia"), "--kadis: expected one of gaussian_blur, lens_blur"),
+        (
+            ("distort", "reference.png", "--kadis", "jpeg", "--level", "6"),
+            "--level: expected a whole number from 1 to 5, got 6.",
+        ),
+        (
+            ("distort", "reference.png", "--family", "blur", "--level", "3"),
+            "--level: expected a --kadis type beside it, got --level 3 alone.",
+        ),
+        (
+            ("distort", "reference.png", "--kadis", "jpeg", "--kinds", "--amount", "0", "--truth", "t.npy"),
+            "got --kinds, --amount, --truth. A level is of the whole picture and has no amounts.",
         ),
         (("distort", "reference.png", "--out", "d.html"), "--out: expected a file name ending in .png"),
         (("train", "nowhere.yaml"), "config: expected a YAML file, or a shipped name"),
@@ -417,4 +451,8 @@ def test_gallery_shows_every_family_and_rising_amounts(folder: Path) -> None:
         else:
             assert changes[4] > changes[0]
         assert [caption for caption, _ in pictures[5:]][-1] == "truth"
-        assert KINDS_BY_FAMILY[family][0].local_only or 0 < changes[6] < changes[4]
+        untouched = (pictures[4][1] == clean[0]).all(dim=0).float().mean()
+        if KINDS_BY_FAMILY[family][0].local_only:
+            assert untouched > 0.5
+        else:
+            assert 0 < changes[6] < changes[4]

@@ -142,19 +142,18 @@ def test_sheets_are_readable() -> None:
     for height, width in SHAPES:
         clean = pictures(height, width)[1][0]
         check_layout(truth_figure(clean, clean, {"blur": torch.zeros(height, width)}, "blur, amount 0.5"))
-        two = {"oversharpening": torch.ones(height, width), "temperature": torch.full((height, width), -0.004)}
-        check_layout(
-            truth_figure(clean, clean, two, "a_kind_with_a_long_name (oversharpening), amount -0.123, halfplane")
-        )
+        three = dict.fromkeys(("oversharpening", "temperature", "displacement"), torch.full((height, width), -0.004))
+        title = "a_kind_with_a_long_name (oversharpening), amount -0.123, halfplane"
+        check_layout(truth_figure(clean, clean, three, title))
     maps = torch.rand(4, len(FAMILIES), 15, 23)
     check_layout(preview_figure(image.repeat(4, 1, 1, 1), reference.repeat(4, 1, 1, 1), maps, maps, title="step 100"))
 
 
-@pytest.mark.parametrize(("height", "width"), SHAPES)
+@pytest.mark.parametrize(("height", "width"), [(60, 90), (40, 160), (160, 40)])
 def test_galleries_with_notes_groups_and_maps_are_readable(height: int, width: int) -> None:
     image = pictures(height, width)[0][0]
     words = "as much as can be said about a kind of distortion in one line, and a bit more than that"
-    rows = {f"a_kind_with_a_long_name_{row}": [("\N{MINUS SIGN}1.0", image)] * 8 for row in range(3)}
+    rows = {f"a_kind_with_a_long_name_{row}": [("3: 0 (clean)", image)] * 8 for row in range(2)}
     for cell in ((2.1, 1.6), (1.6, 1.2)):
         figure = gallery_figure(
             rows,
@@ -165,7 +164,7 @@ def test_galleries_with_notes_groups_and_maps_are_readable(height: int, width: i
             color_bar=True,
         )
         check_layout(figure)
-        assert sum(bool(axes.images) for axes in figure.axes) == 24
+        assert sum(bool(axes.images) for axes in figure.axes) == 16
 
 
 def test_groups_stand_over_their_columns_with_a_gap_between() -> None:

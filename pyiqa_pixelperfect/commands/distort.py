@@ -1,18 +1,15 @@
 """``pixelperfect distort``: what the engine does to a picture, all in sheets or one with its exact truth."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
-from pyiqa_pixelperfect.commands.gallery import family_figure, gallery_of_families
-from pyiqa_pixelperfect.commands.outputs import make_room
+from pyiqa_pixelperfect.commands.gallery import CROP, family_figure, gallery_of_families, middle
+from pyiqa_pixelperfect.commands.levels import check_level, write_level, write_levels
+from pyiqa_pixelperfect.commands.outputs import PICTURE_FORMATS, make_room, save_picture
 from pyiqa_pixelperfect.commands.places import Place, choose_place, distorted_at
 from pyiqa_pixelperfect.commands.terminal import working
 from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, Kind
@@ -21,17 +18,8 @@ from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import as_image
 from pyiqa_pixelperfect.plots import FIGURE_FORMATS, save_figure, truth_figure
 
-__all__ = ["DATA_FORMATS", "PICTURE_FORMATS", "DistortOptions", "distort"]
+__all__ = ["DATA_FORMATS", "DistortOptions", "distort"]
 
-#: What each format needs, so that the picture shows the distortion and as little as possible of the format.
-PICTURE_FORMATS: Mapping[str, Mapping[str, Any]] = {
-    ".png": {},
-    ".tif": {},
-    ".tiff": {},
-    ".webp": {"lossless": True},
-    ".jpg": {"quality": 95, "subsampling": 0},
-    ".jpeg": {"quality": 95, "subsampling": 0},
-}
 DATA_FORMATS = (".npy", ".npz")
 
 
@@ -48,6 +36,8 @@ class DistortOptions:
         scale: size of islands and blocks in pixels; None for a third of the longer side.
         coverage: share of the picture that a local field covers; None for ``COVERAGE``.
         seed: of everything random.
+        kadis: one of ``KADIS``: a sheet of its levels.
+        level: 1 to 5: one picture at this level of ``kadis``.
     """
 
     family: str | None = None
@@ -58,11 +48,17 @@ class DistortOptions:
     scale: float | None = None
     coverage: float | None = None
     seed: int = 0
+    kadis: str | None = None
+    level: int | None = None
 
     @property
     def single(self) -> bool:
         """Whether one distorted picture is wanted and not a sheet of many."""
-        return not self.kinds and (self.family is not None or self.kind is not None)
+        return self.level is not None or (not self.kinds and (self.family is not None or self.kind is not None))
+
+    def given(self, *names: str) -> list[str]:
+        """Return those of some options that were given."""
+        return [f"--{name}" for name in names if getattr(self, name) is not None and getattr(self, name) is not False]
 
 
 def distort(image: Path, options: DistortOptions, output: Path | None = None, truth: Path | None = None) -> None:
@@ -82,7 +78,11 @@ def distort(image: Path, options: DistortOptions, output: Path | None = None, tr
     place = choose_place(options.field or ("global" if options.single else "perlin"), options.scale, options.coverage)
     with working("Distorting"):
         clean = as_image(image, str(image))
-        if options.single:
+        if options.kadis is not None and options.level is not None:
+            written = write_level(image, clean, options.kadis, options.level, options.seed, output)
+        elif options.kadis is not None:
+            written = write_levels(image, middle(clean, CROP), options.kadis, options.seed, output)
+        elif options.single:
             written = _write_one(image, clean, _chosen(options), options, place, output, truth)
         else:
             written = _write_sheets(image, clean, options, place, output)
@@ -91,6 +91,8 @@ def distort(image: Path, options: DistortOptions, output: Path | None = None, tr
 
 
 def _check(options: DistortOptions, output: Path | None, truth: Path | None) -> None:
+    others = options.given("family", "kind", "kinds", "amount", "field", "scale", "coverage")
+    check_level(options.kadis, options.level, others + ([] if truth is None else ["--truth"]))
     if options.family is not None and options.family not in FAMILIES:
         raise ConfigError("--family", f"one of {', '.join(FAMILIES)}", repr(options.family))
     if options.kinds and options.kind is not None:
@@ -152,8 +154,7 @@ def _write_one(
     make_room("--out", paths, picture=image)
     draw = distorted_at(clean, kind.name, [amount], options.seed, place)
     distorted, amounts = draw.image[0], draw.amounts[0]
-    pixels = (distorted.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(picture, **PICTURE_FORMATS[picture.suffix.lower()])
+    save_picture(distorted, picture)
     touched = {name: field for name, field in zip(FAMILIES, amounts, strict=True) if name == kind.family or field.any()}
     title = f"{kind.name} ({kind.family}), amount {amount:g}, {place.field}, seed {options.seed}"
     save_figure(truth_figure(clean[0], distorted, touched, title), paths[1])

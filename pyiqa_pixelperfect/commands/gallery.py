@@ -13,7 +13,16 @@ from pyiqa_pixelperfect.families import family_index
 from pyiqa_pixelperfect.plots import gallery_figure
 from pyiqa_pixelperfect.plots.style import colored_map, number, shorten
 
-__all__ = ["Columns", "family_figure", "first_kinds", "gallery_of_families", "kinds_figure", "kinds_rows", "middle"]
+__all__ = [
+    "CROP",
+    "Columns",
+    "family_figure",
+    "first_kinds",
+    "gallery_of_families",
+    "kinds_figure",
+    "kinds_rows",
+    "middle",
+]
 
 CROP = (240, 320)  # height, width in pixels: shown about one to one, or fine distortions would vanish
 SOMEWHERE = Place("perlin", coverage=0.3)

@@ -1,11 +1,27 @@
-"""Files that a command is about to write: never the user's own picture, always in a folder that exists."""
+"""Files that a command writes: never the user's own picture, always in a folder that exists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ConfigError
 
-__all__ = ["make_room"]
+__all__ = ["PICTURE_FORMATS", "make_room", "save_picture"]
+
+#: What each format needs, so that a picture shows what was done to it and as little as possible of the format.
+PICTURE_FORMATS: Mapping[str, Mapping[str, Any]] = {
+    ".png": {},
+    ".tif": {},
+    ".tiff": {},
+    ".webp": {"lossless": True},
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+}
 
 
 def make_room(option: str, paths: Sequence[Path], *, picture: Path | None) -> None:
@@ -24,3 +40,9 @@ def make_room(option: str, paths: Sequence[Path], *, picture: Path | None) -> No
             raise ConfigError(option, "another file than the picture itself", repr(str(path)))
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def save_picture(picture: Tensor, path: Path) -> None:
+    """Write a picture, (3, H, W) in [0, 1], rounded to 8 bit; the extension, of ``PICTURE_FORMATS``, is the format."""
+    pixels = (picture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, **PICTURE_FORMATS[path.suffix.lower()])

@@ -14,6 +14,7 @@ __all__ = ["COVERAGE", "FIELDS", "Place", "choose_place", "distorted_at"]
 
 FIELDS = ("global", *(shape for shape in FIELD_SHAPES if shape != "global"))
 COVERAGE = 0.35
+SMALLEST_SCALE = 4  # px: fields are made on every fourth pixel
 WITH_SCALE = tuple(field for field in FIELDS if field not in ("global", "gradient"))
 WITH_COVERAGE = FIELDS[1:]
 
@@ -38,7 +39,7 @@ def choose_place(field: str, scale: float | None, coverage: float | None) -> Pla
 
     Args:
         field: one of ``FIELDS``.
-        scale: in pixels, > 0; None for a third of the longer side.
+        scale: in pixels, above 4; None for a third of the longer side.
         coverage: in (0, 1]; None for ``COVERAGE``.
 
     Raises:
@@ -49,8 +50,8 @@ def choose_place(field: str, scale: float | None, coverage: float | None) -> Pla
     for option, value, fields in (("--scale", scale, WITH_SCALE), ("--coverage", coverage, WITH_COVERAGE)):
         if value is not None and field not in fields:
             raise ConfigError(option, f"a field that has it ({', '.join(fields)})", f"--field {field}")
-    if scale is not None and not (scale > 0 and math.isfinite(scale)):
-        raise ConfigError("--scale", "a number of pixels above 0", f"{scale:g}")
+    if scale is not None and not SMALLEST_SCALE < scale < math.inf:
+        raise ConfigError("--scale", f"a number of pixels above {SMALLEST_SCALE}", f"{scale:g}")
     if coverage is not None and not 0 < coverage <= 1:
         raise ConfigError("--coverage", "a share of the picture above 0, at most 1", f"{coverage:g}")
     return Place(field, scale, COVERAGE if coverage is None else coverage)
