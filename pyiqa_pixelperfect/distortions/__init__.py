@@ -1,7 +1,7 @@
 """The distortion engine: the one teacher of all systems in this package, and usable on its own."""
 
 from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, Kind
-from pyiqa_pixelperfect.distortions.engine import DistortionEngine, Draw, apply_kind
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine, Draw, apply_kind, truth_of
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings, amount_fields, perlin_field
 from pyiqa_pixelperfect.distortions.kadis import KADIS, KADIS_LEVELS, KadisEntry
 from pyiqa_pixelperfect.distortions.kadis_plan import (
