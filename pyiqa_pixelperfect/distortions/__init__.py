@@ -42,4 +42,5 @@ __all__ = [
     "kadis_class",
     "perlin_field",
     "ranked_sets",
+    "truth_of",
 ]
