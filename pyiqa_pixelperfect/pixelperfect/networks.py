@@ -226,8 +226,6 @@ class RelationalScoreNet(nn.Module):
         families: map channels K; the signed maps are inputs too, since they already say most of what is worse.
     """
 
-    trust: Tensor
-
     def __init__(
         self,
         decoder_widths: Sequence[int] = (48, 64),
@@ -244,8 +242,6 @@ class RelationalScoreNet(nn.Module):
         self.family_weights = nn.Parameter(torch.tensor(one_sided).reshape(-1, 1, 1))
         self.deepen = nn.Conv2d(hidden, hidden, 1)
         self.rate = nn.Conv2d(hidden, 1, 1)
-        # How much the learned term counts beside the maps; below 1 where it was trained too little to be trusted.
-        self.register_buffer("trust", torch.ones(()))
         self.project = nn.Linear(hidden, embedding)
 
     def hidden(self, fused: FusedFeatures) -> Tensor:
@@ -259,7 +255,7 @@ class RelationalScoreNet(nn.Module):
         """Signed error density, (B, 1, H/8, W/8); its mean is the score, positive where the image is better."""
         forth, back = F.softplus(self.rate(hidden)).chunk(2)  # badness of a seen from b, of b seen from a
         signed = F.avg_pool2d(torch.tanh(fused.logits / 2.0), 2)
-        density: Tensor = self.trust * (back - forth) - (self.family_weights * signed).sum(1, keepdim=True)
+        density: Tensor = back - forth - (self.family_weights * signed).sum(1, keepdim=True)
         return density
 
     def embed(self, hidden: Tensor) -> Tensor:
