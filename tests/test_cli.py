@@ -260,9 +260,11 @@ def test_the_sheet_shows_every_family_that_was_changed(run, monkeypatch: pytest.
     shown = []
     monkeypatch.setattr(distort_command, "distorted_at", lambda clean, *_: Draw(clean, amounts))
     monkeypatch.setattr(distort_command, "truth_figure", lambda *call: shown.append(call[2]) or Figure((1, 1)))
-    run("distort", "reference.png", "--family", "blur", "--out", "d.png")
-    assert list(shown[0]) == ["blur", "tint"]
-    assert torch.equal(shown[0]["tint"], amounts[0, FAMILIES.index("tint")])
+    run("distort", "reference.png", "--kind", "hsv_saturation", "--out", "d.png")
+    amounts[0, FAMILIES.index("noise"), :, 5] = 0.5
+    run("distort", "reference.png", "--kind", "hsv_saturation", "--out", "d.png")
+    assert [list(fields) for fields in shown] == [["saturation", "tint"], ["saturation", "noise", "tint"]]
+    assert all(torch.equal(shown[1][name], amounts[0, FAMILIES.index(name)]) for name in shown[1])
 
 
 @pytest.mark.usefixtures("no_sheets")

@@ -196,6 +196,14 @@ def test_truth_says_how_far_and_how_much() -> None:
     assert [text for text, _ in words(truth_figure(clean, clean, {}))] == ["clean", "distorted"]  # and no scale
 
 
+@pytest.mark.parametrize(("families", "lines"), [(1, [3]), (2, [2, 2]), (3, [3, 2]), (4, [3, 3])])
+def test_truth_leaves_few_holes(families: int, lines: list[int]) -> None:
+    clean = pictures(60, 90)[1][0]
+    figure = truth_figure(clean, clean, dict.fromkeys(FAMILIES[:families], torch.zeros(60, 90)))
+    tops = [round(axes.get_position().y1, 3) for axes in figure.axes if axes.images]
+    assert [tops.count(top) for top in sorted(set(tops), reverse=True)] == lines
+
+
 def test_preview_shows_the_strongest_families() -> None:
     image, reference = pictures(64, 64)
     target = torch.full((1, len(FAMILIES), 16, 16), 0.5)

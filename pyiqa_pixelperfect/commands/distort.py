@@ -14,9 +14,10 @@ from pyiqa_pixelperfect.commands.places import Place, choose_place, distorted_at
 from pyiqa_pixelperfect.commands.terminal import working
 from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, Kind
 from pyiqa_pixelperfect.errors import ConfigError
-from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.families import FAMILIES, family_index
 from pyiqa_pixelperfect.images import as_image
 from pyiqa_pixelperfect.plots import FIGURE_FORMATS, save_figure, truth_figure
+from pyiqa_pixelperfect.plots.style import number
 
 __all__ = ["DATA_FORMATS", "DistortOptions", "distort"]
 
@@ -155,8 +156,9 @@ def _write_one(
     draw = distorted_at(clean, kind.name, [amount], options.seed, place)
     distorted, amounts = draw.image[0], draw.amounts[0]
     save_picture(distorted, picture)
-    touched = {name: field for name, field in zip(FAMILIES, amounts, strict=True) if name == kind.family or field.any()}
-    title = f"{kind.name} ({kind.family}), amount {amount:g}, {place.field}, seed {options.seed}"
+    others = {name: field for name, field in zip(FAMILIES, amounts, strict=True) if field.any()}
+    touched = {kind.family: amounts[family_index(kind.family)], **others}
+    title = f"{kind.name} ({kind.family}), amount {number(amount, 'g')}, {place.field}, seed {options.seed}"
     save_figure(truth_figure(clean[0], distorted, touched, title), paths[1])
     if truth:
         with truth.open("wb") as stream:  # numpy would add an extension of its own to one in capitals

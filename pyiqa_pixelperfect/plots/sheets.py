@@ -89,7 +89,7 @@ def truth_figure(picture: Tensor, distorted: Tensor, amounts: Mapping[str, Tenso
     panels = [("clean", "", drawable(picture)), ("distorted", "", drawable(distorted))]
     panels += [(f"amount of {name}", _extent(field), colored_map(field, picture)) for name, field in amounts.items()]
     aspect = picture.shape[-1] / picture.shape[-2]
-    columns = 1 if aspect > 3 else min(len(panels), 3)
+    columns = 1 if aspect > 3 else 2 if len(panels) == 4 else min(len(panels), 3)
     cell = fitted(aspect, 9.0 if columns == 1 else 4.2, 4.6)
     pitch, line = max(cell[0] + GAP, 2.2), cell[1] + 0.46 + GAP  # names are wider than tall pictures
     head, rows = MARGIN + 0.42, -(-len(panels) // columns)
