@@ -32,6 +32,7 @@ def live_in(metric: PixelPerfect, side: int = 64) -> PixelPerfect:
         for parameter in metric.score_network.parameters():  # the learned density has a say beside the maps
             parameter.add_(0.3 * parameter.abs().mean() * torch.randn(parameter.shape, generator=generator))
         metric.score_network.rate.weight.mul_(20.0)
+        metric.score_network.family_weights.mul_(8.0)
     return metric
 
 
