@@ -50,11 +50,12 @@ def planned_seeds(seed: int, epoch: int, indices: NDArray[np.int64], stream: int
 
 def _mix(bits: Tensor) -> Tensor:
     """murmur3 finalizer on int32, in place; masks turn arithmetic right shifts into logical ones."""
-    bits ^= (bits >> 16) & 0xFFFF
+    high = bits >> 16  # one buffer for all shifts: memory that is new costs more than the arithmetic
+    bits ^= high.bitwise_and_(0xFFFF)
     bits *= -2048144789
-    bits ^= (bits >> 13) & 0x7FFFF
+    bits ^= torch.bitwise_right_shift(bits, 13, out=high).bitwise_and_(0x7FFFF)
     bits *= -1028477387
-    bits ^= (bits >> 16) & 0xFFFF
+    bits ^= torch.bitwise_right_shift(bits, 16, out=high).bitwise_and_(0xFFFF)
     return bits
 
 

@@ -53,7 +53,8 @@ TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136286, -0.714136286), (1.0, 1.772, 0.0
 
 def mix_channels(images: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
     """Multiply the channels of (B, 3, H, W) by a 3x3 matrix."""
-    return torch.einsum("rc,bchw->brhw", torch.tensor(matrix, dtype=images.dtype, device=images.device), images)
+    mixer = torch.tensor(matrix, dtype=images.dtype, device=images.device).expand(len(images), -1, -1)
+    return torch.bmm(mixer, images.flatten(2)).reshape(images.shape)
 
 
 def dct_matrix(size: int) -> Tensor:
@@ -114,12 +115,18 @@ def align_to_grid(amount: Tensor, seeds: Tensor) -> Tensor:
 
 def _quantize(plane: Tensor, quality: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
     """Code one plane (B, 1, H, W) of 0..255 values with a quality (B, 1, H/8, W/8) per block."""
-    dct = dct_matrix(8).to(plane)
+    batch, _, height, width = plane.shape
     base = torch.tensor(table, dtype=plane.dtype, device=plane.device)
-    scale = torch.where(quality < 50.0, (5000.0 / quality).floor(), 200.0 - 2.0 * quality)[..., None, None]
-    steps = ((base * scale + 50.0) / 100.0).floor().clamp(1.0, 255.0)
-    coefficients = dct @ (to_blocks(plane, 8) - 128.0) @ dct.T
-    return from_blocks(dct.T @ ((coefficients / steps).round() * steps) @ dct) + 128.0
+    scale = torch.where(quality < 50.0, (5000.0 / quality).floor(), 200.0 - 2.0 * quality)
+    # Blocks stay where they are: rows of blocks, 8 rows or frequencies, blocks of a row, 8 columns or frequencies.
+    scale = scale.reshape(-1, height // 8, 1, width // 8, 1)
+    steps = (base[:, None] * scale).add_(50.0).div_(100.0).floor_().clamp_(1.0, 255.0)
+    dct = dct_matrix(8).to(plane).expand(batch * height // 8, 8, 8)
+    rows = torch.bmm(dct, (plane - 128.0).reshape(-1, 8, width))
+    coefficients = torch.bmm(rows.reshape(-1, width, 8), dct.mT).reshape(batch, -1, 8, width // 8, 8)
+    coefficients.div_(steps).round_().mul_(steps)
+    rows = torch.bmm(coefficients.reshape(-1, width, 8), dct).reshape(-1, 8, width)
+    return torch.bmm(dct.mT, rows).add_(128.0).reshape(plane.shape)
 
 
 def jpeg_at_quality(images: Tensor, quality: Tensor, *, subsample: bool = True) -> Tensor:
@@ -134,20 +141,20 @@ def jpeg_at_quality(images: Tensor, quality: Tensor, *, subsample: bool = True) 
         (B, 3, H, W) in [0, 1], rounded to 8 bit.
     """
     offset = torch.tensor((0.0, 128.0, 128.0), dtype=images.dtype, device=images.device).reshape(1, 3, 1, 1)
-    ycbcr = (mix_channels((images * 255.0).round(), TO_YCBCR) + offset).round()
+    ycbcr = mix_channels((images * 255.0).round_(), TO_YCBCR).add_(offset).round_()
     luma_quality = quality.round().repeat_interleave(2, 2).repeat_interleave(2, 3)
     planes = [_quantize(ycbcr[:, :1], luma_quality, LUMA_TABLE)]
     for channel in (1, 2):
         plane = ycbcr[:, channel : channel + 1]
         if subsample:
-            coded = _quantize(F.avg_pool2d(plane, 2).round(), quality.round(), CHROMA_TABLE)
+            coded = _quantize(F.avg_pool2d(plane, 2).round_(), quality.round(), CHROMA_TABLE)
             # libjpeg's "fancy" upsampling is the triangle filter that bilinear interpolation is.
-            plane = F.interpolate(coded.round().clamp(0, 255), scale_factor=2.0, mode="bilinear", align_corners=False)
+            plane = F.interpolate(coded.round_().clamp_(0, 255), scale_factor=2.0, mode="bilinear", align_corners=False)
         else:
             plane = _quantize(plane, luma_quality, CHROMA_TABLE)
         planes.append(plane)
-    decoded = torch.cat(planes, 1).round().clamp(0.0, 255.0) - offset
-    return mix_channels(decoded, TO_RGB).round().clamp(0.0, 255.0) / 255.0
+    decoded = torch.cat(planes, 1).round_().clamp_(0.0, 255.0).sub_(offset)
+    return mix_channels(decoded, TO_RGB).round_().clamp_(0.0, 255.0).div_(255.0)
 
 
 def jpeg(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:

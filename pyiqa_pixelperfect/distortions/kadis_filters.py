@@ -62,15 +62,15 @@ def separable(images: Tensor, taps: tuple[float, ...]) -> Tensor:
     planes = images.flatten(0, 1)
     count, height, width = planes.shape
     tile = _TILE.get(images.device.type, _LARGE_TILE)
-    rows, done = torch.empty_like(planes), torch.empty_like(planes)
+    rows, done = planes.new_empty(planes.shape), planes.new_empty(planes.shape)
     for start in range(0, height, tile):
         stop = min(start + tile, height)
         first, last, band = _band(height, start, stop, taps, images.device)
-        rows[:, start:stop] = torch.bmm(band.expand(count, -1, -1), planes[:, first:last])
+        torch.bmm(band.expand(count, -1, -1), planes[:, first:last], out=rows[:, start:stop])
     for start in range(0, width, tile):
         stop = min(start + tile, width)
         first, last, band = _band(width, start, stop, taps, images.device)
-        done[:, :, start:stop] = torch.bmm(rows[:, :, first:last], band.mT.expand(count, -1, -1))
+        torch.bmm(rows[:, :, first:last], band.mT.expand(count, -1, -1), out=done[:, :, start:stop])
     return done.reshape(images.shape)
 
 
@@ -78,10 +78,10 @@ def _convolve(images: Tensor, kernels: Tensor) -> Tensor:
     """Convolve (B, C, H, W) with kernels (1 or B, k, k), k odd, edges replicated, through the frequency domain."""
     reach = kernels.shape[-1] // 2
     height, width = images.shape[-2:]
-    frame = tuple(int(next_fast_len(side + 2 * reach, real=True)) for side in (height, width))
-    padded = F.pad(images, (reach, reach, reach, reach), mode="replicate")
-    spectrum = torch.fft.rfft2(padded, s=frame) * torch.fft.rfft2(kernels, s=frame)[:, None]
-    whole: Tensor = torch.fft.irfft2(spectrum, s=frame)
+    rows, columns = (int(next_fast_len(side + 2 * reach, real=True)) for side in (height, width))
+    padded = F.pad(images, (reach, columns - width - reach, reach, rows - height - reach), mode="replicate")
+    spectrum = torch.fft.rfft2(padded).mul_(torch.fft.rfft2(kernels, s=(rows, columns))[:, None])
+    whole: Tensor = torch.fft.irfft2(spectrum, s=(rows, columns))
     return whole[..., 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
 
 
@@ -122,7 +122,8 @@ def denoise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     kept = torch.zeros_like(images)
     for plane, share in enumerate(STARLET_DEVIATIONS):
         smoother = separable(smooth, _spread_taps(2**plane))
-        kept += F.hardshrink(smooth.sub_(smoother), STARLET_CUT * share * deviation)
+        detail = smooth.sub_(smoother)
+        kept += torch.hardshrink(detail, STARLET_CUT * share * deviation, out=detail)
         smooth = smoother
     return kept.add_(smooth).clamp_(0.0, 1.0)
 

@@ -7,6 +7,7 @@ same at every level but for its size, so that a ladder of levels rises for each 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import hashed
@@ -42,10 +43,12 @@ def paired_normal(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """Standard normal numbers cut at 4.9 deviations, float32 (B, *shape), by Box and Muller from ``short_uniform``."""
     count = math.prod(shape)
     uniform = short_uniform(seeds, (2, (count + 1) // 2), stream)
-    radius = uniform[:, 0].log().mul_(-2.0).sqrt_()
-    angle = uniform[:, 1] * (2.0 * math.pi)
-    normal = torch.cat((angle.cos().mul_(radius), angle.sin_().mul_(radius)), dim=1)
-    return normal[:, :count].reshape(-1, *shape)
+    radius = uniform[:, :1].log_().mul_(-2.0).sqrt_()
+    angle = uniform[:, 1].mul_(2.0 * math.pi)
+    normal = torch.empty_like(uniform)
+    torch.cos(angle, out=normal[:, 0])
+    torch.sin(angle, out=normal[:, 1])
+    return normal.mul_(radius).flatten(1)[:, :count].reshape(-1, *shape)
 
 
 def white_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
@@ -62,10 +65,10 @@ def color_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
 
 def impulse_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 13: salt and pepper, each value turned 0 or 1 with a probability of half of ``parameter``."""
-    uniform = short_uniform(seeds, images.shape[1:], 113)
-    salt = (uniform > 1.0 - 0.5 * parameter).to(images.dtype)
-    # Values lie in [0, 1]: minus one and clipped is pepper, plus one and clipped is salt.
-    return salt.sub_((uniform < 0.5 * parameter).to(images.dtype)).add_(images).clamp_(0.0, 1.0)
+    centered = short_uniform(seeds, images.shape[1:], 113).sub_(0.5)
+    # All but the ends of the distribution become 0. The ends, near -0.5 and 0.5, are enlarged beyond 1, so that a
+    # value in [0, 1] to which one of them is added is clipped to 0 or 1.
+    return F.hardshrink(centered, 0.5 - 0.5 * parameter).mul_(4.0).add_(images).clamp_(0.0, 1.0)
 
 
 def multiplicative_noise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:

@@ -26,11 +26,12 @@ def jitter(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     # In the units of grid_sample, in which pixel centers run from -1 to 1.
-    reach = torch.tensor((2.0 / (width - 1), 2.0 / (height - 1)), device=images.device).mul_(parameter / 32768.0)
     y = torch.linspace(-1.0, 1.0, height, device=images.device)[:, None].expand(-1, width)
     x = torch.linspace(-1.0, 1.0, width, device=images.device).expand(height, -1)
+    reach = torch.tensor((2.0 / (width - 1), 2.0 / (height - 1)), device=images.device).mul_(parameter / 32768.0)
+    reach = reach.expand(height, width, 2).contiguous()  # rows of two would be multiplied two at a time
     shifts = short_integers(seeds, (JITTER_ROUNDS, height, width, 2), 119)
-    for grid in torch.addcmul(torch.stack((x, y), dim=-1), shifts, reach).unbind(1):
+    for grid in shifts.mul_(reach).add_(torch.stack((x, y), dim=-1)).unbind(1):
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
     return images.clamp_(0.0, 1.0)
 
@@ -46,16 +47,14 @@ def owners(tops: Tensor, lefts: Tensor, side: int, height: int, width: int) -> T
         width: of the picture, px.
 
     Returns:
-        (B, H * W) int64: 0 = no square, k = the k-th (from 1), the first one where squares overlap.
+        (B, H * W) int64: 0 = no square, k = the k-th (from 1), the later one where squares overlap.
     """
     along = torch.arange(side, device=tops.device)
     rows, columns = tops[..., None] + along, lefts[..., None] + along
     covered = (rows[..., :, None] * width + columns[..., None, :]).flatten(1)
-    count = tops.shape[1]
-    falling = torch.arange(count, 0, -1, device=tops.device).repeat_interleave(side * side)
+    numbers = torch.arange(1, tops.shape[1] + 1, device=tops.device).repeat_interleave(side * side)
     ground = torch.zeros(len(tops), height * width, dtype=torch.int64, device=tops.device)
-    owner = ground.scatter_reduce_(1, covered, falling.expand(len(tops), -1), "amax")
-    return (count + 1 - owner) % (count + 1)
+    return ground.scatter_reduce_(1, covered, numbers.expand(len(tops), -1), "amax")
 
 
 def patches(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
@@ -65,7 +64,7 @@ def patches(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     count = round(parameter)
-    draws = hashed_uniform(seeds, (count, 4), 120)
+    draws = hashed_uniform(seeds, (count, 4), 120).flip(1)  # the first lies on top
     tops = (draws[..., 0] * (height - PATCH + 1)).long()
     lefts = (draws[..., 1] * (width - PATCH + 1)).long()
     # From -8 to 8 without 0, kept inside the picture by turning around where there is no room.
@@ -84,19 +83,19 @@ def patches(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
 def pixelate(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 21: shrunk by 0.95 - ``parameter`` ** 0.6 and enlarged again, nearest pixels both times. Oracle: Pillow."""
     scale = 0.95 - parameter**0.6
-    for dimension in (2, 3):
-        side = images.shape[dimension]
+    places = []
+    for side in images.shape[2:]:
         small = max(1, round(scale * side))
-        down = ((2 * torch.arange(small) + 1) * side) // (2 * small)
-        up = ((2 * torch.arange(side) + 1) * small) // (2 * side)
-        images = images.index_select(dimension, down[up].to(images.device))
-    return images
+        down = ((2 * torch.arange(small, device=images.device) + 1) * side) // (2 * small)
+        up = ((2 * torch.arange(side, device=images.device) + 1) * small) // (2 * side)
+        places.append(down[up])
+    return images.index_select(2, places[0]).gather(3, places[1].expand(images.shape))
 
 
 def color_blocks(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 23: ``parameter`` squares of 32 px, each of one color; places and colors are drawn evenly."""
     height, width = images.shape[-2:]
-    draws = hashed_uniform(seeds, (round(parameter), 5), 123)
+    draws = hashed_uniform(seeds, (round(parameter), 5), 123).flip(1)  # the first lies on top
     tops = (draws[..., 0] * (height - BLOCK + 1)).long()
     lefts = (draws[..., 1] * (width - BLOCK + 1)).long()
     owner = owners(tops, lefts, BLOCK, height, width)[:, None]

@@ -74,6 +74,7 @@ def kadis_class(types: Tensor, levels: Tensor) -> Tensor:
     return table[types, levels]
 
 
+@torch.no_grad()
 def apply_kadis(images: Tensor, name_or_number: str | int, level: int, seeds: Tensor) -> Tensor:
     """Apply one type at one level.
 
@@ -102,6 +103,7 @@ def apply_kadis(images: Tensor, name_or_number: str | int, level: int, seeds: Te
     return entry.operation(images, float(entry.levels[level - 1]), seeds)
 
 
+@torch.no_grad()
 def distort_kadis(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor) -> Tensor:
     """Give each picture a type and level of its own; pictures of equal type and level go together.
 
@@ -123,15 +125,15 @@ def distort_kadis(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor) 
     if len(types) != len(images) or seeds.shape != types.shape:
         got = f"{len(types)} types, {tuple(seeds.shape)} seeds"
         raise ConfigError("types, levels, seeds", f"one for each of {len(images)} images", got)
-    done = images.clone()
+    done = torch.empty_like(images)
     seeds = seeds.to(images.device)
     # The plan lies on the CPU, so grouping never waits for the device.
     groups = types * (KADIS_LEVELS + 1) + levels
     for group in groups.unique().tolist():
         number, level = divmod(group, KADIS_LEVELS + 1)
-        if number > 0:
-            rows = (groups == group).nonzero()[:, 0].to(images.device)
-            done[rows] = apply_kadis(images[rows], number, level, seeds[rows])
+        rows = (groups == group).nonzero()[:, 0].to(images.device)
+        chosen = images.index_select(0, rows)
+        done.index_copy_(0, rows, apply_kadis(chosen, number, level, seeds[rows]) if number > 0 else chosen)
     return done
 
 

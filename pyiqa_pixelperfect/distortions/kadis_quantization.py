@@ -58,14 +58,16 @@ def palette_tree(samples: Tensor, colors: int) -> tuple[list[tuple[Tensor, Tenso
             if step == depth - 1 and colors < 2**depth:
                 rank = _spread(count, total, squares).sum(2).argsort(stable=True, dim=1, descending=True).argsort(1)
                 edge = edge + _GRAYS * (rank >= colors - 2**step)
-            rounds.append((axis, edge))
-            place = _descend(samples, place, axis, edge)
+            rounds.append((axis, edge.float()))  # means of so few whole numbers stay on their side of any other
+            _descend(samples, place, *rounds[-1])
     return rounds, means
 
 
-def _descend(values: Tensor, place: Tensor, axis: Tensor, edge: Tensor) -> Tensor:
+def _descend(values: Tensor, place: Tensor, axis: Tensor, edge: Tensor) -> None:
+    """Move each value (B, 3, P) from its set ``place`` (B, P) to one of the two parts of it, in place."""
     along = values.gather(1, axis.gather(1, place)[:, None])[:, 0]
-    return torch.add(along > edge.gather(1, place), place, alpha=2)
+    above = along > edge.gather(1, place)
+    place.mul_(2).add_(above)
 
 
 def color_quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
@@ -81,7 +83,7 @@ def color_quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tenso
     pixels = values.flatten(2)
     place = torch.zeros_like(pixels[:, 0], dtype=torch.int64)
     for axis, edge in rounds:
-        place = _descend(pixels, place, axis, edge.float())
+        _descend(pixels, place, axis, edge)
     palette = means.mT.float().div_(255.0)
     return palette.gather(2, place[:, None].expand(-1, 3, -1)).reshape(images.shape)
 
@@ -109,9 +111,10 @@ def otsu_edges(histogram: Tensor, classes: int) -> Tensor:
     gain += torch.full((length, length), -math.inf, device=gain.device).triu_(1)
     best = gain[:, :, 0]  # of one class that ends with each value
     before = []  # [b, first]: the best of 1, 2, ... classes that end before a value
+    sums = torch.empty_like(gain)
     for _ in range(classes - 1):
         before.append(F.pad(best[:, :-1], (1, 0), value=-math.inf))
-        best = (gain + before[-1][:, None]).amax(2)
+        best = torch.add(gain, before[-1][:, None], out=sums).amax(2)
     edges = []
     last = torch.full((batch, 1, 1), length - 1, device=histogram.device)
     for reached in reversed(before):
@@ -121,18 +124,22 @@ def otsu_edges(histogram: Tensor, classes: int) -> Tensor:
     return torch.stack(edges[::-1], dim=1)
 
 
-def multi_otsu(images: Tensor, classes: int) -> Tensor:
-    """(B, 256) float32: the value in [0, 1] that stands for each 8-bit value, the mean of its multi-Otsu class."""
-    batch = len(images)
-    place = _eight_bit(images).flatten(1).long()
-    histogram = torch.zeros(batch, _GRAYS, dtype=torch.int64, device=images.device)
-    histogram = histogram.scatter_add_(1, place, torch.ones_like(place)).double()
-    edges = otsu_edges(histogram, classes)
-    values = torch.arange(_GRAYS, dtype=histogram.dtype, device=images.device)
-    group = (values[None, :, None] > edges[:, None, :]).sum(2)
-    sums = histogram.new_zeros(2, batch, classes)
-    sums[0].scatter_add_(1, group, histogram)
-    sums[1].scatter_add_(1, group, histogram * values)
+def multi_otsu(values: Tensor, classes: int) -> Tensor:
+    """(B, 256) float32: the value in [0, 1] that stands for each 8-bit value, the mean of its multi-Otsu class.
+
+    Args:
+        values: (B, N) int64 from 0 to 255.
+        classes: how many.
+    """
+    histogram = torch.zeros(len(values), _GRAYS, dtype=torch.int32, device=values.device)
+    one = torch.ones(1, 1, dtype=torch.int32, device=values.device)
+    counts = histogram.scatter_add_(1, values, one.expand(values.shape)).double()
+    edges = otsu_edges(counts, classes)
+    grays = torch.arange(_GRAYS, dtype=torch.float64, device=values.device)
+    group = (grays[None, :, None] > edges[:, None, :]).sum(2)
+    sums = counts.new_zeros(2, len(values), classes)
+    sums[0].scatter_add_(1, group, counts)
+    sums[1].scatter_add_(1, group, counts * grays)
     return (sums[1] / sums[0].clamp_min(1.0)).gather(1, group).div_(255.0).float()
 
 
@@ -141,6 +148,5 @@ def quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
 
     One set of levels for the three channels together, as MATLAB's ``multithresh`` does with an array.
     """
-    table = multi_otsu(images, round(parameter))
-    place = _eight_bit(images).flatten(1).long()
-    return table.gather(1, place).reshape(images.shape)
+    values = _eight_bit(images).flatten(1).long()
+    return multi_otsu(values, round(parameter)).gather(1, values).reshape(images.shape)

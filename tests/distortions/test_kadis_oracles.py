@@ -38,8 +38,8 @@ ORACLES = {
     "impulse_noise": ("numpy: chosen values", 0.0),
     "multiplicative_noise": ("numpy: multiplied deviates", 2e-6),
     "denoise": ("scipy.ndimage.correlate1d: 99.9 % of pixels", 2e-5),
-    "brighten": ("scipy.interpolate.PchipInterpolator, skimage.color", 3e-5),
-    "darken": ("scipy.interpolate.PchipInterpolator", 2e-6),
+    "brighten": ("scipy.interpolate.PchipInterpolator, skimage.color", 5e-5),
+    "darken": ("scipy.interpolate.PchipInterpolator", 2e-5),
     "mean_shift": ("numpy", 1e-7),
     "jitter": ("scipy.ndimage.map_coordinates", 1e-4),
     "non_eccentricity_patch": ("loop over patches", 0.0),
@@ -47,7 +47,7 @@ ORACLES = {
     "quantization": ("loop over all classes; skimage.filters.threshold_multiotsu", 1e-6),
     "color_block": ("loop over blocks", 0.0),
     "high_sharpen": ("scipy.ndimage.gaussian_filter", 2e-5),
-    "contrast_change": ("scipy.interpolate.PchipInterpolator", 2e-6),
+    "contrast_change": ("scipy.interpolate.PchipInterpolator", 2e-5),
 }
 
 
