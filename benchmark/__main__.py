@@ -172,6 +172,44 @@ def speed(
 
 
 @app.command()
+def throughput(
+    context: typer.Context,
+    crop: Annotated[int, typer.Option(help="Side of the square pictures, pixels.", min=32)] = 224,
+    pictures: Annotated[int, typer.Option(help="Pictures per type and level (CPU).", min=1)] = 4,
+    batch: Annotated[int, typer.Option(help="Crops in a batch (accelerator).", min=1)] = 256,
+    threads: Annotated[int, typer.Option(help="CPU threads of every library.", min=1)] = 2,
+    rounds: Annotated[int, typer.Option(help="Rounds after the warm-up.", min=1)] = 9,
+    entry: Annotated[list[str] | None, typer.Option(help="Only this KADIS entry, without the mix; repeatable.")] = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Megapixels per second of the distortions beside one picture at a time; on an accelerator, crops per second."""
+    from benchmark import throughput as measurement
+    from pyiqa_pixelperfect.distortions import KADIS
+
+    names = entry or list(KADIS)
+    if set(names) - set(KADIS):
+        raise typer.BadParameter(f"{sorted(set(names) - set(KADIS))}; known: {', '.join(KADIS)}", param_hint="--entry")
+    if torch.device(device).type == "cpu":
+        jobs = measurement.make_jobs(names, measurement.make_pictures(pictures, crop, seed), mix=not entry, seed=seed)
+        ways = {measurement.BATCHED: measurement.batched, measurement.USUAL: measurement.one_at_a_time}
+        seconds = measurement.measure(ways, jobs, rounds=rounds, threads=threads, quiet=quiet)
+        table = measurement.summarize(seconds, jobs)
+        results = {"speeds": report.rows_of(table), "seconds": report.rows_of(seconds)}
+        text, targets = tables.throughput_table(table), measurement.throughput_targets(table)
+    else:
+        squares = measurement.make_pictures(min(batch, 64), crop, seed)
+        table = measurement.crops_per_second(
+            squares, device=device, batch=batch, rounds=rounds, threads=threads, quiet=quiet
+        )
+        results = {"batches": report.rows_of(table)}
+        text, targets = tables.crops_table(table), measurement.crops_targets(table)
+    _finish("throughput", context, text, results, {}, targets, out, device)
+
+
+@app.command()
 def ratings(
     context: typer.Context,
     pairs: Annotated[Path, typer.Option(help="CSV with image, reference, mos, distortion; paths relative to it.")],

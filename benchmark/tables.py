@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from benchmark.report import markdown_table
 
-__all__ = ["antisymmetry_tables", "ladder_tables", "localization_tables", "ratings_table", "speed_table"]
+__all__ = ["antisymmetry_tables", "crops_table", "ladder_tables", "localization_tables", "ratings_table",
+           "speed_table", "throughput_table"]  # fmt: skip
 
 _SHORT = 5  # letters of a family's name in the confusion matrix
 
@@ -70,6 +72,29 @@ def speed_table(table: pd.DataFrame) -> str:
             shown[title] = [round(float(value)) for value in table[column]]
     shown["note"] = table["note"]
     return markdown_table(shown)
+
+
+def throughput_table(table: pd.DataFrame) -> str:
+    """Megapixels per second both ways and their ratio with quartiles: the mix, families, then entries."""
+    parts = []
+    for what, title in (("mix", "Mix"), ("family", "Families"), ("entry", "Entries")):
+        rows = table[table["what"] == what]
+        if rows.empty:
+            continue
+        shown = pd.DataFrame({what: rows["name"]})
+        for way in ("batched", "one at a time"):
+            shown[f"{way}, MP/s"] = [f"{speed:.1f}" for speed in rows[way]]
+        shown["ratio (quartiles)"] = _spread(rows, "ratio", 2)
+        parts += [f"## {title}", markdown_table(shown)]
+    return "\n\n".join(parts)
+
+
+def crops_table(table: pd.DataFrame) -> str:
+    """Crops per second, median and quartiles over batches, and the share of the time that planning took."""
+    low, median, high = np.percentile(table["crops_per_second"], [25, 50, 75])
+    row = {"crops/s (quartiles)": f"{median:.0f} ({low:.0f} .. {high:.0f})"}
+    row["planning"] = f"{100 * table['plan_share'].median():.0f} %"
+    return markdown_table(pd.DataFrame([row]))
 
 
 def ratings_table(table: pd.DataFrame) -> str:
