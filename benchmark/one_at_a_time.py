@@ -116,7 +116,7 @@ def _code(pixels: Pixels, kind: str, **options: Any) -> Result:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **options)
     with Image.open(file, formats=[kind]) as decoded:
-        return np.asarray(decoded)
+        return np.array(decoded)  # a copy, since torch takes no array that is not to be written to
 
 
 def _jpeg2000(pixels: Pixels, ratio: float, _: np.random.Generator) -> Result:
