@@ -92,7 +92,7 @@ def batched(pictures: Sequence[Pixels], types: Tensor, levels: Tensor) -> Tensor
     """Distort as a batch of tensors, with this package."""
     planes = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     images = planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
-    return distort_kadis(images, types, levels, torch.arange(len(pictures)))
+    return distort_kadis(images, types, levels, torch.arange(len(pictures)), out=images)
 
 
 def one_at_a_time(pictures: Sequence[Pixels], types: Tensor, levels: Tensor) -> Tensor:

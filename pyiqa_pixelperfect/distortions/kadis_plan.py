@@ -104,14 +104,15 @@ def apply_kadis(images: Tensor, name_or_number: str | int, level: int, seeds: Te
 
 
 @torch.no_grad()
-def distort_kadis(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor) -> Tensor:
+def distort_kadis(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Give each picture a type and level of its own; pictures of equal type and level go together.
 
     Args:
-        images: (B, 3, H, W) float32 in [0, 1], sides of at least 32 px; not changed.
+        images: (B, 3, H, W) float32 in [0, 1], sides of at least 32 px; not changed, unless they are ``out``.
         types: (B,) int64 on the CPU, 0 (pristine) or 1 to 25.
         levels: (B,) int64 on the CPU, 0 (pristine) or 1 to 5.
         seeds: (B,) int64, on the CPU or the device of ``images``.
+        out: where to write, like ``images`` or the very same; a large batch that is new costs as much as some types.
 
     Returns:
         (B, 3, H, W) in [0, 1].
@@ -125,7 +126,10 @@ def distort_kadis(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor) 
     if len(types) != len(images) or seeds.shape != types.shape:
         got = f"{len(types)} types, {tuple(seeds.shape)} seeds"
         raise ConfigError("types, levels, seeds", f"one for each of {len(images)} images", got)
-    done = torch.empty_like(images)
+    if out is not None and (out.shape, out.dtype, out.device) != (images.shape, images.dtype, images.device):
+        expected = f"{images.dtype} {tuple(images.shape)} on {images.device}, as the images"
+        raise ConfigError("out", expected, f"{out.dtype} {tuple(out.shape)} on {out.device}")
+    done = torch.empty_like(images) if out is None else out
     seeds = seeds.to(images.device)
     # The plan lies on the CPU, so grouping never waits for the device.
     groups = types * (KADIS_LEVELS + 1) + levels

@@ -171,6 +171,8 @@ def test_every_picture_gets_its_own_type_and_level():
             alone = apply_kadis(alone, number, level, plan.seeds[row : row + 1])
         assert torch.equal(done[row], alone[0])
     assert (plan.types == 0).any()
+    assert distort_kadis(images, plan.types, plan.levels, plan.seeds, out=images) is images
+    assert torch.equal(images, done)
 
 
 def test_d1_plans_depend_on_seed_epoch_and_index_only():
@@ -234,6 +236,13 @@ def test_wrong_images_are_refused(wrong):
         apply_kadis(wrong, 1, 2, torch.zeros(1, dtype=torch.int64))
     with pytest.raises(ImageError, match="images: expected"):
         distort_kadis(wrong, *torch.ones(3, 1, dtype=torch.int64))
+
+
+def test_wrong_places_to_write_are_refused():
+    images, seeds = case(0, 2, 32, 32)
+    for wrong in (images[:1], images.half(), images[..., 1:]):
+        with pytest.raises(ConfigError, match=r"out: expected torch\.float32"):
+            distort_kadis(images, torch.ones(2).long(), torch.ones(2).long(), seeds, out=wrong)
 
 
 @pytest.mark.parametrize(
