@@ -119,11 +119,9 @@ def test_the_table_tells_what_stands_in_the_test(name):
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert test in functions
     # In the test itself, or in a constant of the module that the test uses.
-    places = [functions[test]]
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and names(*node.targets) & names(functions[test]):
-            places.append(node)
-    assert any(tolerance in ast.get_source_segment(text, place) for place in places)
+    constants = [node for node in tree.body if isinstance(node, ast.Assign)]
+    used = [node for node in constants if names(*node.targets) & names(functions[test])]
+    assert any(tolerance in ast.get_source_segment(text, place) for place in (functions[test], *used))
 
 
 def names(*nodes):
