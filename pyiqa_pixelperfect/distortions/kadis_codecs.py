@@ -3,17 +3,16 @@
 Both are ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in [0, 1]; ``seeds`` are not used.
 """
 
-import io
 import math
+from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.jpeg import UNIT, jpeg_at_quality
+from pyiqa_pixelperfect.distortions.kadis_helpers import code
+from pyiqa_pixelperfect.distortions.kadis_lanes import run_in_lanes
 
 __all__ = ["jpeg", "jpeg2000"]
 
@@ -27,19 +26,20 @@ def jpeg(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     return jpeg_at_quality(padded, quality)[..., :height, :width]
 
 
-def _code(pixels: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True)
-    with Image.open(file, formats=["JPEG2000"]) as decoded:
-        return np.asarray(decoded)
-
-
 def jpeg2000(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 9: JPEG 2000 at a compression ratio of ``parameter``, the 9/7 wavelet, by Pillow's OpenJPEG.
 
-    There is no sound code for accelerators: the pictures go to the CPU, one after the other through the codec, and
-    back. OpenJPEG takes as many threads as the environment variable ``OPJ_NUM_THREADS`` says.
+    There is no sound code for accelerators: the pictures go to the CPU, through the codec, and back, as many of them
+    at a time as torch has threads. Where it has one, OpenJPEG takes as many as the environment variable
+    ``OPJ_NUM_THREADS`` says.
     """
-    pixels = (images * 255.0).round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    decoded = np.stack([_code(picture, parameter) for picture in pixels])
-    return torch.from_numpy(decoded).to(images.device).permute(0, 3, 1, 2).float().div_(255.0).contiguous()
+    pixels = (images * 255.0).round_().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous()
+    decoded = torch.empty_like(pixels)
+
+    def code_one(place: int) -> None:
+        height, width = pixels.shape[1:3]
+        coded = code(pixels[place].numpy().tobytes(), width, height, parameter)
+        decoded[place] = torch.frombuffer(bytearray(coded), dtype=torch.uint8).reshape(height, width, 3)
+
+    run_in_lanes([partial(code_one, place) for place in range(len(pixels))])
+    return decoded.to(images.device).permute(0, 3, 1, 2).float().div_(255.0).contiguous()

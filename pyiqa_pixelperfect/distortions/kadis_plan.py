@@ -1,6 +1,7 @@
 """Pictures distorted by the KADIS catalog: what each gets, drawn on the CPU, and the batch that gets it."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import planned_seeds, planned_uniform
 from pyiqa_pixelperfect.distortions.kadis import KADIS, KADIS_LEVELS, KadisEntry
+from pyiqa_pixelperfect.distortions.kadis_lanes import run_in_lanes
 from pyiqa_pixelperfect.errors import ConfigError, ImageError
 
 __all__ = ["KADIS_CLASSES", "KadisPlan", "apply_kadis", "distort_kadis", "draw_kadis", "kadis_class"]
@@ -17,6 +19,7 @@ KADIS_CLASSES = 126  # 25 types x 5 levels, and class 0 for pristine pictures
 SMALLEST = 32  # px of the shorter side
 _STREAM = 200  # of planned numbers; below are those of ``plan.py``
 _ROWS = tuple(KADIS.values())
+_SHARE = 2**17  # px that are distorted at once on the CPU; of powers of two the fastest
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,9 @@ def apply_kadis(images: Tensor, name_or_number: str | int, level: int, seeds: Te
     if seeds.shape != images.shape[:1] or seeds.dtype != torch.int64 or seeds.device != images.device:
         expected = f"one int64 number for each of {len(images)} images, on {images.device}"
         raise ConfigError("seeds", expected, f"{seeds.dtype} {tuple(seeds.shape)} on {seeds.device}")
-    if level in entry.identity_levels:
-        return images.clone()
-    return entry.operation(images, float(entry.levels[level - 1]), seeds)
+    done = torch.empty(images.shape, dtype=images.dtype, device=images.device)
+    _distort(images, torch.full((len(images),), entry.number), torch.full((len(images),), level), seeds, done)
+    return done
 
 
 @torch.no_grad()
@@ -130,15 +133,47 @@ def distort_kadis(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor, 
         expected = f"{images.dtype} {tuple(images.shape)} on {images.device}, as the images"
         raise ConfigError("out", expected, f"{out.dtype} {tuple(out.shape)} on {out.device}")
     done = torch.empty_like(images) if out is None else out
-    seeds = seeds.to(images.device)
+    _distort(images, types, levels, seeds.to(images.device), done)
+    return done
+
+
+def _distort(images: Tensor, types: Tensor, levels: Tensor, seeds: Tensor, done: Tensor) -> None:
+    """Write each picture, distorted by its type at its level, to its place in ``done``, which may be ``images``."""
+    tasks = []
     # The plan lies on the CPU, so grouping never waits for the device.
     groups = types * (KADIS_LEVELS + 1) + levels
-    for group in groups.unique().tolist():
+    for group in sorted(groups.unique().tolist(), key=_slow_first):
         number, level = divmod(group, KADIS_LEVELS + 1)
         rows = (groups == group).nonzero()[:, 0].to(images.device)
-        chosen = images.index_select(0, rows)
-        done.index_copy_(0, rows, apply_kadis(chosen, number, level, seeds[rows]) if number > 0 else chosen)
-    return done
+        if number > 0 and level not in _ROWS[number - 1].identity_levels:
+            tasks += [partial(_distort_rows, images, few, number, level, seeds, done) for few in _shares(images, rows)]
+        elif done is not images:
+            done.index_copy_(0, rows, images.index_select(0, rows))
+    if images.device.type == "cpu":
+        run_in_lanes(tasks)
+    else:
+        for task in tasks:
+            task()
+
+
+def _slow_first(group: int) -> tuple[bool, int]:
+    """Sort key of a group: one slow task that starts last would keep its lane busy when the others are done."""
+    number = group // (KADIS_LEVELS + 1)
+    return number == 0 or not _ROWS[number - 1].cpu_only, group
+
+
+def _shares(images: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
+    """Cut rows into shares of so few pixels that what is made of them stays in the cache, on the CPU."""
+    if images.device.type != "cpu":
+        return (rows,)
+    shares: tuple[Tensor, ...] = rows.split(max(1, _SHARE // (images.shape[2] * images.shape[3])))
+    return shares
+
+
+def _distort_rows(images: Tensor, rows: Tensor, number: int, level: int, seeds: Tensor, done: Tensor) -> None:
+    entry = _ROWS[number - 1]
+    chosen = images.index_select(0, rows)
+    done.index_copy_(0, rows, entry.operation(chosen, float(entry.levels[level - 1]), seeds[rows]))
 
 
 def _entry(name_or_number: str | int) -> KadisEntry:
