@@ -90,8 +90,8 @@ def make_jobs(names: Sequence[str], pictures: Sequence[Pixels], *, mix: bool = T
 
 def batched(pictures: Sequence[Pixels], types: Tensor, levels: Tensor) -> Tensor:
     """Distort as a batch of tensors, with this package."""
-    planes = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    images = planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+    images = _new_batch(pictures)
+    images.copy_(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)).div_(255.0)
     return distort_kadis(images, types, levels, torch.arange(len(pictures)), out=images)
 
 
@@ -99,15 +99,21 @@ def one_at_a_time(pictures: Sequence[Pixels], types: Tensor, levels: Tensor) -> 
     """Distort one picture after the other, with the libraries of ``one_at_a_time.py``."""
     generator = np.random.default_rng(0)
     entries = list(KADIS.values())
-    done = []
-    for picture, number, level in zip(pictures, types.tolist(), levels.tolist(), strict=True):
+    images = _new_batch(pictures)
+    for image, picture, number, level in zip(images, pictures, types.tolist(), levels.tolist(), strict=True):
         entry = entries[number - 1]
         result: np.ndarray = picture
         if level not in entry.identity_levels:
             result = ONE_AT_A_TIME[number - 1](picture, entry.levels[level - 1], generator)
-        image = torch.from_numpy(result).permute(2, 0, 1)
-        done.append(image if image.dtype == torch.float32 else image.float().div_(255.0))
-    return torch.stack(done)
+        image.copy_(torch.from_numpy(result).permute(2, 0, 1))
+        if result.dtype == np.uint8:
+            image.div_(255.0)
+    return images
+
+
+def _new_batch(pictures: Sequence[Pixels]) -> Tensor:
+    """Memory for float pictures, from numpy, which asks for large pages: small ones cost more than some distortions."""
+    return torch.from_numpy(np.empty((len(pictures), 3, *pictures[0].shape[:2]), np.float32))
 
 
 def measure(
