@@ -16,11 +16,12 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.blur import disk_kernel, motion_kernels
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
-from pyiqa_pixelperfect.distortions.kadis_noise import paired_normal
+from pyiqa_pixelperfect.distortions.kadis_noise import short_normal
 
 __all__ = ["denoise", "gaussian_blur", "gaussian_taps", "high_sharpen", "lens_blur", "motion_blur", "separable"]
 
 _TILE = {"cpu": 32}  # px of a side that are filtered at once; the fastest measured
+_FEW = 5  # taps that are faster added up than multiplied as a band
 _LARGE_TILE = 256  # px, on accelerators, where the number of products counts
 SHARPEN_SIGMA = 3.0  # px, "radius" of the unsharp mask
 STARLET_TAPS = (0.0625, 0.25, 0.375, 0.25, 0.0625)  # cubic B-spline, Starck et al. 2007
@@ -58,13 +59,30 @@ def _starts(length: int, tile: int) -> list[int]:
     return [*range(0, length - tile, tile), max(0, length - tile)]
 
 
+def _along(planes: Tensor, taps: tuple[float, ...], side: int) -> Tensor:
+    """Filter (N, H, W) along one side with symmetric taps, most of them zero, edges replicated: a sum of moved copies."""
+    reach, length = len(taps) // 2, planes.shape[side]
+    first, last = (planes.narrow(side, end, 1) for end in (0, length - 1))
+    shape = [-1, -1, -1]
+    shape[side] = reach
+    wide = torch.cat((first.expand(shape), planes, last.expand(shape)), side)
+    done = planes * taps[reach]
+    for offset in range(1, reach + 1):
+        if taps[reach + offset] != 0.0:
+            for start in (reach - offset, reach + offset):
+                done.add_(wide.narrow(side, start, length), alpha=taps[reach + offset])
+    return done
+
+
 def separable(images: Tensor, taps: tuple[float, ...]) -> Tensor:
     """Filter along both sides with the same symmetric taps, edges replicated; (B, C, H, W).
 
-    The band is multiplied tile by tile, which leaves out most of its zeros. One product per plane: a single product
-    over all of them could round otherwise when the batch grows.
+    Few taps are added up one by one. Else the band is multiplied tile by tile, which leaves out most of its zeros. One
+    product per plane: a single product over all of them could round otherwise when the batch grows.
     """
     planes = images.flatten(0, 1)
+    if sum(tap != 0.0 for tap in taps) <= _FEW:
+        return _along(_along(planes, taps, 1), taps, 2).reshape(images.shape)
     count, height, width = planes.shape
     tile = _TILE.get(images.device.type, _LARGE_TILE)
     rows, done = planes.new_empty(planes.shape), planes.new_empty(planes.shape)
@@ -123,7 +141,7 @@ def denoise(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     what denoisers leave, strong edges with texture gone and blotches of coarse noise, but not DnCNN's very pixels.
     """
     deviation = math.sqrt(parameter)
-    smooth = paired_normal(seeds, images.shape[1:], 115).mul_(deviation).add_(images).clamp_(0.0, 1.0)
+    smooth = short_normal(seeds, images.shape[1:], 115).mul_(deviation).add_(images).clamp_(0.0, 1.0)
     kept = torch.zeros_like(images)
     for plane, share in enumerate(STARLET_DEVIATIONS):
         smoother = separable(smooth, _spread_taps(2**plane))

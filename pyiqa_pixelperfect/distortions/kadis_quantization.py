@@ -42,13 +42,13 @@ def palette_tree(samples: Tensor, colors: int) -> tuple[list[tuple[Tensor, Tenso
     """
     batch, _, size = samples.shape
     features = torch.cat((torch.ones_like(samples[:, :1]), samples, samples.square()), dim=1)
-    place = torch.zeros(batch, size, dtype=torch.int64, device=samples.device)
+    place = torch.zeros(batch, size, dtype=torch.int32, device=samples.device)
     rounds: list[tuple[Tensor, Tensor]] = []
     means = samples.mean(2)[:, None]  # only for sets that are empty, and the first is not
     depth = math.ceil(math.log2(colors))
     for step in range(depth + 1):
         sums = features.new_zeros(batch, 7, 2**step)
-        sums.scatter_add_(2, place[:, None].expand(-1, 7, -1), features)  # whole numbers: exact in any order
+        sums.scatter_add_(2, place[:, None].long().expand(-1, 7, -1), features)  # whole numbers: exact in any order
         count, total, squares = (part.mT for part in sums.split((1, 3, 3), dim=1))
         inherited = means if step == 0 else means.repeat_interleave(2, 1)
         means = torch.where(count > 0, total / count.clamp_min(1.0), inherited)
@@ -64,10 +64,18 @@ def palette_tree(samples: Tensor, colors: int) -> tuple[list[tuple[Tensor, Tenso
 
 
 def _descend(values: Tensor, place: Tensor, axis: Tensor, edge: Tensor) -> None:
-    """Move each value (B, 3, P) from its set ``place`` (B, P) to one of the two parts of it, in place."""
-    along = values.gather(1, axis.gather(1, place)[:, None])[:, 0]
-    above = along > edge.gather(1, place)
-    place.mul_(2).add_(above)
+    """Move each value (B, 3, P) from its set ``place`` (B, P) int32 to one of the two parts of it, in place.
+
+    All that is looked up is flat and by int32: a CPU does it several times as fast as ``gather``.
+    """
+    batch, channels, count = values.shape
+    numbers = torch.arange(batch, dtype=torch.int32, device=values.device)[:, None]
+    sets = (place + numbers * axis.shape[1]).flatten()
+    chosen = (axis * count).int().flatten().index_select(0, sets).reshape(batch, count)
+    chosen += numbers * (channels * count) + torch.arange(count, dtype=torch.int32, device=values.device)
+    along = values.flatten().index_select(0, chosen.flatten())
+    above = along > edge.flatten().index_select(0, sets)
+    place.mul_(2).add_(above.reshape(batch, count))
 
 
 def color_quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
@@ -81,11 +89,13 @@ def color_quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tenso
     samples = values[:, :, :: steps[0], :: steps[1]].flatten(2).double()
     rounds, means = palette_tree(samples, round(parameter))
     pixels = values.flatten(2)
-    place = torch.zeros_like(pixels[:, 0], dtype=torch.int64)
+    place = torch.zeros_like(pixels[:, 0], dtype=torch.int32)
     for axis, edge in rounds:
         _descend(pixels, place, axis, edge)
     palette = means.mT.float().div_(255.0)
-    return palette.gather(2, place[:, None].expand(-1, 3, -1)).reshape(images.shape)
+    planes = torch.arange(3 * len(images), dtype=torch.int32, device=images.device).reshape(-1, 3, 1)
+    colors = (place[:, None] + planes * palette.shape[2]).flatten()
+    return palette.flatten().index_select(0, colors).reshape(images.shape)
 
 
 def otsu_edges(histogram: Tensor, classes: int) -> Tensor:

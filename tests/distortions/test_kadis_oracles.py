@@ -62,7 +62,7 @@ def gaussian(values, sigma, axes=(-2, -1)):
 
 
 def deviates(values, stream):
-    return kadis_noise.paired_normal(SEEDS, values.shape[1:], stream).double().numpy()
+    return kadis_noise.short_normal(SEEDS, values.shape[1:], stream).double().numpy()
 
 
 def gaussian_blur(values, sigma):
