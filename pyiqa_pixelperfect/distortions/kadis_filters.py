@@ -60,7 +60,7 @@ def _starts(length: int, tile: int) -> list[int]:
 
 
 def _along(planes: Tensor, taps: tuple[float, ...], side: int) -> Tensor:
-    """Filter (N, H, W) along one side with symmetric taps, most of them zero, edges replicated: a sum of moved copies."""
+    """Filter (N, H, W) along one side with few symmetric taps that are not zero: a sum of moved copies."""
     reach, length = len(taps) // 2, planes.shape[side]
     first, last = (planes.narrow(side, end, 1) for end in (0, length - 1))
     shape = [-1, -1, -1]

@@ -14,7 +14,7 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.counter import hashed
 from pyiqa_pixelperfect.distortions.jpeg import mix_channels
 
-__all__ = ["color_noise", "impulse_noise", "multiplicative_noise", "short_normal", "short_integers",
+__all__ = ["color_noise", "impulse_noise", "multiplicative_noise", "short_integers", "short_normal",
            "short_uniform", "white_noise"]  # fmt: skip
 
 # Inverse of ITU-R BT.601 YCbCr in studio swing (16..235 and 16..240 of 255), as in MATLAB's ycbcr2rgb; unit steps.
