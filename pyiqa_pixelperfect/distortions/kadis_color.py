@@ -38,6 +38,20 @@ def _power(values: Tensor, exponent: float) -> Tensor:
     return values.log_().mul_(exponent).exp_()
 
 
+def _look_up(table: Tensor, values: Tensor) -> Tensor:
+    """Entries of a table (65536,) at values from 0 to 1, rounded to 16 bit, which is as fine as any picture."""
+    places = (values * (_TABLE - 1.0)).round_().int().flatten()
+    return table.index_select(0, places).reshape(values.shape)
+
+
+@lru_cache(maxsize=8)
+def _from_linear_root(device: torch.device) -> Tensor:
+    """(65536,) sRGB values of the square root, from 0 to 1, of linear light: the root spreads what is dark."""
+    linear = torch.linspace(0.0, 1.0, _TABLE, dtype=torch.float64).square()
+    bright = 1.055 * linear ** (1.0 / _GAMMA) - 0.055
+    return torch.where(linear > _DARK_LINEAR, bright, linear * _DARK_SLOPE).float().to(device)
+
+
 def to_lab(images: Tensor) -> Tensor:
     """CIE 1976 of sRGB, scaled: (B, 3, H, W) of a / 500, (L + 16) / 116 and b / 200 (white point D65)."""
     bright = _power(images.clamp_min(_DARK).add_(0.055).div_(1.055), _GAMMA)
@@ -50,14 +64,13 @@ def to_lab(images: Tensor) -> Tensor:
 
 
 def from_lab(lab: Tensor) -> Tensor:
-    """Inverse of ``to_lab``, colors outside sRGB cut to [0, 1]; ``lab`` itself is used up."""
+    """Inverse of ``to_lab``, within 1.5e-5, colors outside sRGB cut to [0, 1]; ``lab`` itself is used up."""
     lab[:, 0] += lab[:, 1]
     lab[:, 2].neg_().add_(lab[:, 1])
     above = lab.clamp_min(_CUBE)
     xyz = above.square().mul_(above).add_(lab.clamp_max_(_CUBE).sub_(_CUBE).div_(_ROOT_SLOPE))
     linear = mix_channels(xyz, XYZ_TO_RGB).clamp_(0.0, 1.0)
-    bright = _power(linear.clamp_min(_DARK_LINEAR), 1.0 / _GAMMA).mul_(1.055).sub_(0.055)
-    return bright.add_(linear.clamp_max_(_DARK_LINEAR).sub_(_DARK_LINEAR).mul_(_DARK_SLOPE)).clamp_(0.0, 1.0)
+    return _look_up(_from_linear_root(lab.device), linear.sqrt_())
 
 
 def color_diffusion(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
@@ -117,10 +130,9 @@ def _table(knots: tuple[tuple[float, float], ...], device: torch.device) -> Tens
 def tone_curve(values: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor:
     """Bend [0, 1] values along the monotone cubic (Fritsch and Carlson 1980) through (x, y) knots from x = 0 to 1.
 
-    Looked up in a table of 16 bit, which is as fine as any picture, and cut to [0, 1].
+    Looked up in a table of 16 bit, and cut to [0, 1].
     """
-    places = (values * (_TABLE - 1.0)).round_().int().flatten()
-    return _table(knots, values.device).index_select(0, places).reshape(values.shape)
+    return _look_up(_table(knots, values.device), values)
 
 
 def brighten(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def test_lab_is_that_of_scikit_image():
     expected = color.rgb2lab(images.double().numpy(), channel_axis=1)[:, [1, 0, 2]]
     scale, offset = np.array([500, 116, 200]).reshape(1, 3, 1, 1), np.array([0, 16, 0]).reshape(1, 3, 1, 1)
     np.testing.assert_allclose(lab.double().numpy() * scale - offset, expected, atol=2e-3)
-    np.testing.assert_allclose(from_lab(lab), images, atol=5e-6)
+    np.testing.assert_allclose(from_lab(lab), images, atol=1.5e-5)  # half a step of the table, 1.45 times as steep
 
 
 def test_noise_is_normal_and_even():
