@@ -24,8 +24,8 @@ def in_lane() -> bool:
 def run_in_lanes(tasks: Sequence[Callable[[], None]]) -> None:
     """Run tasks that do not depend on each other, in as many lanes as torch has threads, and wait for them.
 
-    In a lane torch has one thread, and gradients and inference mode are as in the caller. Tasks start in their order;
-    an exception of one of them is raised here, and those that have not started then are not run.
+    In a lane torch has its share of the threads, and gradients and inference mode are as in the caller. Tasks start in
+    their order; an exception of one of them is raised here, and those that have not started then are not run.
     """
     threads = torch.get_num_threads()
     lanes = min(threads, _MOST, len(tasks))
@@ -37,7 +37,7 @@ def run_in_lanes(tasks: Sequence[Callable[[], None]]) -> None:
 
     def enter() -> None:
         _here.lane = True
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads // lanes)
 
     def run(task: Callable[[], None]) -> None:
         with torch.inference_mode(inference), torch.set_grad_enabled(gradients):

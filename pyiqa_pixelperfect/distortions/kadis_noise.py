@@ -31,7 +31,8 @@ STUDIO_TO_RGB = tuple(
 def _short_bits(seeds: Tensor, count: int, stream: int) -> Tensor:
     """Hashes of 16 bit, int16 (B, count): two of each one of 32 bit, for half the price."""
     positions = torch.arange((count + 1) // 2, dtype=torch.int32, device=seeds.device)[None]
-    return hashed(seeds, positions, stream).view(torch.int16)[:, :count]
+    bits: Tensor = hashed(seeds, positions, stream).view(torch.int16)
+    return bits[:, :count]
 
 
 def short_integers(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
@@ -47,7 +48,7 @@ def short_uniform(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
 @lru_cache(maxsize=8)
 def _normal_quantiles(device: torch.device) -> Tensor:
     """(65536,) values at which as many steps of the normal distribution are cut in the middle; variance 1."""
-    values = torch.special.ndtri((torch.arange(65536, dtype=torch.float64) + 0.5) / 65536.0)
+    values: Tensor = torch.special.ndtri((torch.arange(65536, dtype=torch.float64) + 0.5) / 65536.0)
     return (values / values.square().mean().sqrt()).float().to(device)
 
 

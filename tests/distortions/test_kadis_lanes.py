@@ -51,6 +51,13 @@ def test_lanes_have_the_modes_of_the_caller_and_one_thread(two_threads, mode):
         assert seen == [(*state(), True, 1)] * 3
 
 
+def test_lanes_share_the_threads():
+    torch.set_num_threads(5)
+    seen = []
+    run_in_lanes([lambda: seen.append(torch.get_num_threads())] * 2)
+    assert seen == [2, 2]
+
+
 def test_threads_are_as_before(two_threads):
     run_in_lanes([lambda: None] * 3)
     seen = [torch.get_num_threads()]
