@@ -215,7 +215,10 @@ def _wait(device: str) -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Give torch, OpenCV and OpenJPEG (through Pillow, in either way) the same number of threads."""
+    """Give torch, OpenCV and OpenJPEG the same number of threads.
+
+    OpenJPEG is Pillow's in either way; this package codes as many pictures at a time instead, each with one thread.
+    """
     before = torch.get_num_threads(), cv2.getNumThreads(), os.environ.get("OPJ_NUM_THREADS")
     torch.set_num_threads(count)
     cv2.setNumThreads(count)
