@@ -74,54 +74,57 @@ class NetworkConfig(Config):
 
     encoder_widths: tuple[Positive, Positive, Positive, Positive, Positive] = (16, 40, 80, 128, 192)
     decoder_widths: tuple[Positive, Positive, Positive, Positive] = (48, 64, 96, 96)
-    score_hidden: Positive = 64
+    score_hidden: Positive = 128
     embedding: Positive = 64
 
 
 class StageConfig(Config):
-    """What both stages have: length, batch and optimizer (AdamW, linear warm-up, cosine decay to zero)."""
+    """What both stages have: length and optimizer (AdamW, linear warm-up, cosine decay to zero)."""
 
     steps: Annotated[int, Field(ge=0)]
-    photos: Positive  # per step and process
     learning_rate: Rate
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.02
     warmup: Annotated[int, Field(ge=0)] = 200  # steps
     clip: Rate = 1.0  # largest gradient norm
-    averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 
 class MapStageConfig(StageConfig):
     """Stage 1, the distortion maps."""
 
+    start: Path | None = (
+        None  # a weights file whose maps are learned on from; with ``steps: 0`` they are kept as they are
+    )
+    photos: Positive  # per step and process
     versions: Positive = 2  # distorted versions of each photo; they are also compared with one another
     weight_high: Rate = 10.0  # the paper's weight of distorted cells, at the start
     weight_high_final: Rate = 10.0  # and at the end; it moves geometrically in between
     beta: Share = 0.05
+    averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 
 class ScoreStageConfig(StageConfig):
-    """Stage 2, the relational score; the defaults are the paper's."""
+    """Stage 2, the relational score; the constants of the losses are the paper's."""
 
-    rungs: Annotated[int, Field(ge=2)] = 4  # distorted versions on each ladder of a photo, in known order
-    ladders: Positive = 1  # ladders of each photo
+    crops: Positive  # in all, each with its ladders; the frozen maps describe them once
+    photos: Annotated[int, Field(ge=2, multiple_of=2)] = 16  # crops described at a time; they are paired for InfoNCE
+    crop: Annotated[int, Field(ge=64, multiple_of=32)] = 256  # px; larger than for the maps, since pictures are scored
+    rungs: Annotated[int, Field(ge=2)] = 3  # distorted versions on each ladder of a crop, in known order
+    ladders: Positive = 1  # ladders of each crop
+    engine: EngineConfig | None = None  # what ranked sets are drawn from; the run's own engine if not given
+    batch: Positive = 32  # couples of crops a step
+    dropout: Share = 0.4
     margin: Rate = 1.0
     temperature: Rate = 0.07
     weight_rank: Weight = 1.0
     weight_contrast: Weight = 0.5
-    weight_maps: Weight = 0.0  # of the map loss; 0 = the map network is frozen
-    rate_maps: Rate = 0.2  # learning rate of the map network, if that is not frozen, relative to the score network's
-    gradient_share: Share = 0.1  # of the score's gradient that reaches the map network, if that is not frozen
-    weight_high: Rate = 3.0  # in the map loss, weight of distorted cells
-    beta: Share = 0.05
     weight_consensus: Weight = 0.0  # of the agreement with the teachers on strongest rungs of different ladders
-    margin_consensus: Rate = 0.5
+    margin_severity: Rate = 0.05  # difference of two scores against the clean crop on whose order the teachers agree
     teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``; a pair on which they disagree is not learned from
-    engine: EngineConfig | None = None  # what ranked sets are drawn from; the run's own engine if not given
 
     @model_validator(mode="after")
-    def _even(self) -> "ScoreStageConfig":
-        if self.photos % 2:
-            raise ValueError("photos must be even: photos are paired for the contrastive loss")
+    def _consistent(self) -> "ScoreStageConfig":
+        if self.crops % self.photos:
+            raise ValueError("crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
         if self.weight_consensus and not (self.teachers and self.ladders > 1):

@@ -18,17 +18,16 @@ from pyiqa_pixelperfect.errors import ImageError, WeightsError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import ImageInput, as_image, check_pair
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
-from pyiqa_pixelperfect.pixelperfect.networks import (
-    DENSITY_STRIDE,
+from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
+from pyiqa_pixelperfect.pixelperfect.map_network import (
     MAP_STRIDE,
     DistortionMapNet,
-    FusedFeatures,
-    RelationalScoreNet,
     crop_cells,
-    fold_normalization,
     seeded_weights,
     split_pyramid,
 )
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet, describe_pairs
 from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
 
 __all__ = ["PixelPerfect"]
@@ -78,7 +77,7 @@ class PixelPerfect(nn.Module):
             sizes = json.loads(card["sizes"])
             with seeded_weights(0):  # about to be overwritten, but drawing them must not disturb the caller's generator
                 maps = DistortionMapNet(sizes["families"], sizes["encoder"], sizes["decoder"])
-                score = RelationalScoreNet(sizes["decoder"], sizes["hidden"], sizes["embedding"], sizes["families"])
+                score = RelationalScoreNet(sizes["families"], sizes["hidden"], sizes["embedding"])
             metric = cls(maps, score)
             metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -113,7 +112,7 @@ class PixelPerfect(nn.Module):
             "families": self.map_network.head.out_channels,
             "encoder": list(encoder.widths),
             "decoder": list(decoder.widths),
-            "hidden": self.score_network.rate.in_channels,
+            "hidden": self.score_network.head.in_features,
             "embedding": self.score_network.project.out_features,
         }
 
@@ -131,24 +130,24 @@ class PixelPerfect(nn.Module):
             ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
         """
         image, reference = check_pair(image, reference, check_range=False)
-        score: Tensor = self.score_network(self._fuse(image, reference), image.shape)
-        return score
+        return self._score(self._logits(image, reference), picture_statistics(image), picture_statistics(reference))
 
     def maps(self, image: Tensor, reference: Tensor) -> Tensor:
         """Distortion maps ``F`` at full resolution, (B, K, H, W) in [0, 1]; arguments and errors as ``forward``."""
         image, reference = check_pair(image, reference, check_range=False)
-        return self._maps(self._fuse(image, reference), image.shape)
+        return self._maps(self._logits(image, reference), image.shape)
 
     def density(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Signed error density at full resolution, (B, 1, H, W): where the image is better (> 0) or worse (< 0).
+        """Signed error density at full resolution, (B, 1, H, W): how much each place adds to the score.
 
-        Its mean is the score (exactly so if the sides are multiples of 8). Arguments and errors as ``forward``.
+        Its mean is the score (exactly so if the sides are multiples of 4). Arguments and errors as ``forward``.
         """
         image, reference = check_pair(image, reference, check_range=False)
-        score = self.score_network
-        fused = self._fuse(image, reference)
-        cells = score.density(score.hidden(fused), fused)
-        return _full_size(crop_cells(cells, image.shape, DENSITY_STRIDE), image.shape, DENSITY_STRIDE)
+        logits, network = self._logits(image, reference), self.score_network
+        pairs = describe_pairs(logits, picture_statistics(image), picture_statistics(reference))
+        verdict = torch.tanh(network.lead(network.relation(pairs))).reshape(-1, 1, 1)
+        cells = verdict * network.severity(torch.tanh(logits / 2.0).abs())
+        return _full_size(cells.unsqueeze(1), image.shape)
 
     @torch.no_grad()
     def compare(self, image: ImageInput, reference: ImageInput) -> Comparison:
@@ -163,9 +162,9 @@ class PixelPerfect(nn.Module):
             ImageReadError: a path that is no readable picture.
         """
         first, second = check_pair(self._read(image, "image"), self._read(reference, "reference"))
-        fused = self._fuse(first, second)
-        score = self.score_network(fused, first.shape)
-        return Comparison(score=score, maps=self._maps(fused, first.shape), families=self.families)
+        logits = self._logits(first, second)
+        score = self._score(logits, picture_statistics(first), picture_statistics(second))
+        return Comparison(score=score, maps=self._maps(logits, first.shape), families=self.families)
 
     @torch.no_grad()
     def rank(self, candidates: Sequence[ImageInput], reference: ImageInput) -> Ranking:
@@ -194,34 +193,40 @@ class PixelPerfect(nn.Module):
                 expected = f"one picture of the size of the reference, {tuple(last.shape)}"
                 raise ImageError(f"candidates[{index}]", expected, str(tuple(image.shape)))
         pyramids = [self.map_network.encode(image) for image in [*images, last]]
+        statistics = [picture_statistics(image) for image in [*images, last]]
         count = len(images)
-        scores = torch.stack([self._score(pyramids[i], pyramids[-1], last) for i in range(count)])
+
+        def against(i: int, j: int) -> Tensor:
+            logits = crop_cells(self.map_network.fuse(pyramids[i], pyramids[j]), last.shape)
+            return self._score(logits, statistics[i], statistics[j])[0]
+
+        scores = torch.stack([against(i, count) for i in range(count)])
         pairwise = scores.new_zeros(count, count)
         for i in range(count):
             for j in range(i):
-                pairwise[i, j] = self._score(pyramids[i], pyramids[j], last)
+                pairwise[i, j] = against(i, j)
                 pairwise[j, i] = -pairwise[i, j]
         order = sorted(range(count), key=lambda i: -scores[i].item())
         return Ranking(order=order, scores=scores, pairwise=pairwise)
 
-    def _score(self, image: list[Tensor], reference: list[Tensor], like: Tensor) -> Tensor:
-        score: Tensor = self.score_network(self.map_network.fuse(image, reference), like.shape)
-        return score[0]
+    def _score(self, logits: Tensor, image: Tensor, reference: Tensor) -> Tensor:
+        score: Tensor = self.score_network(describe_pairs(logits, image, reference))
+        return score
 
     def _read(self, picture: ImageInput, argument: str) -> Tensor:
         return as_image(picture, argument).to(self.map_network.head.weight.device)
 
-    def _fuse(self, image: Tensor, reference: Tensor) -> FusedFeatures:
+    def _logits(self, image: Tensor, reference: Tensor) -> Tensor:
+        """Logits of the maps, (B, K, ceil(H/4), ceil(W/4))."""
         both = torch.cat((image, reference)).contiguous(memory_format=torch.channels_last)
-        return self.map_network.fuse(*split_pyramid(self.map_network.encode(both)))
+        return crop_cells(self.map_network.fuse(*split_pyramid(self.map_network.encode(both))), image.shape)
 
-    def _maps(self, fused: FusedFeatures, size: torch.Size) -> Tensor:
-        logits = crop_cells(fused.logits, size, MAP_STRIDE)
+    def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
         # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
-        return torch.sigmoid(_full_size(logits, size, MAP_STRIDE))
+        return torch.sigmoid(_full_size(logits, size))
 
 
-def _full_size(cells: Tensor, size: torch.Size, stride: int) -> Tensor:
+def _full_size(cells: Tensor, size: torch.Size) -> Tensor:
     """Interpolate (B, C, h, w) cells to the (H, W) pixels they cover; the last cell may reach past the picture."""
-    whole = F.interpolate(cells, scale_factor=float(stride), mode="bilinear", align_corners=False)
+    whole = F.interpolate(cells, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
     return whole[..., : size[-2], : size[-1]]

@@ -15,9 +15,12 @@ from pyiqa_pixelperfect.distortions.ranked import ranked_sets
 from pyiqa_pixelperfect.distortions.versions import Versions, distorted_versions
 from pyiqa_pixelperfect.errors import MissingDependencyError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
+from pyiqa_pixelperfect.pixelperfect.described import describe_sets
 from pyiqa_pixelperfect.pixelperfect.losses import map_target
-from pyiqa_pixelperfect.pixelperfect.networks import MAP_STRIDE, DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.stages import ScoreStage, map_figures, mean_figures
+from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_stage import map_figures, mean_figures
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
+from pyiqa_pixelperfect.pixelperfect.score_stage import ordered_share
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,12 +70,16 @@ class HeldOut:
     ) -> None:
         self.config, self.photos, self.engine, self.device = config, photos, engine, device
 
+    def _cut(self, side: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Sample numbers (P,) and crops (P, 3, side, side) uint8, batch by batch."""
+        count = self.config.validation_crops
+        dataset = CropDataset(self.photos, side, self.config.data.smallest_scale, _SEED)
+        return crop_loader(dataset, StepSampler(0, max(1, count // _BATCH), min(_BATCH, count)), 0)
+
     @cached_property
     def _crops(self) -> list[tuple[Tensor, Tensor]]:
-        """Sample numbers (P,) and crops (P, 3, crop, crop) uint8, batch by batch; cut once."""
-        data, count = self.config.data, self.config.validation_crops
-        dataset = CropDataset(self.photos, data.crop, data.smallest_scale, _SEED)
-        return list(crop_loader(dataset, StepSampler(0, max(1, count // _BATCH), min(_BATCH, count)), 0))
+        """Crops for the maps, cut once."""
+        return list(self._cut(self.config.data.crop))
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         for numbers, crops in self._crops:
@@ -88,13 +95,14 @@ class HeldOut:
             return mean_figures([map_figures(maps, self._distorted(*batch)) for batch in self._batches()])
 
     @torch.no_grad()
-    def ordered(self, stage: ScoreStage, engine: DistortionEngine) -> float:
+    def ordered(self, maps: DistortionMapNet, score: RelationalScoreNet, engine: DistortionEngine) -> float:
         """Share of ordered pairs of ranked sets of ``engine`` that the score puts in order."""
-        shares: list[float] = []
-        with _evaluation(stage):
-            for numbers, clean in self._batches():
-                sets = ranked_sets(engine, clean, numbers.numpy(), rungs=self.config.score.rungs, seed=_SEED)
-                shares.append(stage(sets, sets.images.new_zeros(0))["ordered"].item())
+        config, shares = self.config.score, []
+        with _evaluation(maps), _evaluation(score):
+            for numbers, crops in self._cut(config.crop):
+                clean = crops.to(self.device).float() / 255.0
+                sets = ranked_sets(engine, clean, numbers.numpy(), rungs=config.rungs, seed=_SEED)
+                shares.append(ordered_share(score, describe_sets(maps, sets, sets.images.new_zeros(0))))
         return sum(shares) / len(shares)
 
     @torch.no_grad()

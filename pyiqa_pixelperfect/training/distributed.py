@@ -37,6 +37,11 @@ class Processes:
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.world > 1:
+            dist.barrier()
+
     def mean(self, values: Tensor) -> Tensor:
         """Mean of a tensor over all processes."""
         if self.world > 1:

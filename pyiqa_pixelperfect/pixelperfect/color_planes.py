@@ -1,0 +1,17 @@
+"""The color planes that both networks see: luma and two color differences."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["OPPONENT", "opponent_planes"]
+
+# Luma (BT.601) and two color differences, the latter doubled: photographs have far less chroma than luma contrast,
+# and families such as saturation, temperature, tint and fringing live in chroma alone.
+OPPONENT = ((0.299, 0.587, 0.114), (1.0, -0.5, -0.5), (0.5, -1.0, 0.5))
+
+
+def opponent_planes(images: Tensor) -> Tensor:
+    """Luma and two color differences, (B, 3, H, W), of (B, 3, H, W) RGB."""
+    weights = torch.tensor(OPPONENT, dtype=images.dtype, device=images.device).reshape(3, 3, 1, 1)
+    return F.conv2d(images, weights)

@@ -1,0 +1,33 @@
+"""Batch normalization folded into the convolutions before it, for inference."""
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from pyiqa_pixelperfect.pixelperfect.map_network import ConvBlock, PairFusion
+
+__all__ = ["fold_normalization"]
+
+
+def fold_normalization(network: nn.Module) -> nn.Module:
+    """Fold every batch normalization of an evaluation-mode network into its convolutions, in place."""
+    for module in network.modules():
+        if isinstance(module, ConvBlock):
+            module.fold()
+        elif isinstance(module, PairFusion) and isinstance(module.norm, nn.BatchNorm2d):
+            fold_pair_fusion(module)
+    return network
+
+
+def fold_pair_fusion(fusion: PairFusion) -> None:
+    """The three convolutions of a fusion are summed before the normalization: scale all, shift once."""
+    norm = fusion.norm
+    if isinstance(norm, nn.BatchNorm2d):
+        fusion.own = fuse_conv_bn_eval(fusion.own, norm)
+        neutral = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
+        # Same scale, no shift: the shift already sits in `own`.
+        neutral.load_state_dict({**norm.state_dict(), "running_mean": torch.zeros_like(norm.bias)})
+        neutral.bias.data.zero_()
+        fusion.other = fuse_conv_bn_eval(fusion.other, neutral)
+        fusion.difference = fuse_conv_bn_eval(fusion.difference, neutral)
+        fusion.norm = nn.Identity()

@@ -1,0 +1,110 @@
+"""Stage 1 of training: the loop that teaches the map network, with checkpoints and a running average of the weights."""
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
+from pyiqa_pixelperfect.distortions.versions import distorted_versions
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage
+from pyiqa_pixelperfect.pixelperfect.run import Run
+from pyiqa_pixelperfect.training.checkpoint import save_checkpoint
+from pyiqa_pixelperfect.training.distributed import Processes
+from pyiqa_pixelperfect.training.guards import check_finite
+from pyiqa_pixelperfect.training.precision import autocast
+from pyiqa_pixelperfect.training.schedule import geometric, warmup_cosine
+
+__all__ = ["train_maps"]
+
+
+def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> DistortionMapNet:
+    """Train the map network, from a checkpoint on if there is one.
+
+    Args:
+        run: the training run.
+        maps: with its initial weights.
+        resumed: the newest checkpoint, or empty.
+
+    Returns:
+        The running average of the weights.
+
+    Raises:
+        TrainingDivergedError: losses, gradients or weights became non-finite.
+    """
+    config, data, processes = run.config.maps, run.config.data, run.processes
+    stage = MapStage(maps, config)
+    average = AveragedModel(maps, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
+    averaged = cast("DistortionMapNet", average.module)
+    optimizer = torch.optim.AdamW(stage.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    first = 0
+    if resumed:
+        stage.load_state_dict(resumed["model"])
+        optimizer.load_state_dict(resumed["optimizer"])
+        average.load_state_dict(resumed["averaged"])
+        first = resumed["step"]
+    model = _parallel(stage, processes).train()
+    dataset = CropDataset(run.photos, data.crop, data.smallest_scale, run.config.seed)
+    sampler = StepSampler(first, config.steps, config.photos, processes.rank, processes.world)
+    run.logbook.stage("maps", config.steps, first)
+    for step, (numbers, crops) in enumerate(crop_loader(dataset, sampler, data.workers), start=first):
+        clean = crops.to(processes.device, non_blocking=True).float() / 255.0
+        rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        statistics = [buffer.clone() for buffer in stage.buffers()]
+        with torch.no_grad():
+            versions = distorted_versions(run.engine, clean, numbers.numpy(), config.versions, seed=run.config.seed)
+        weight = geometric(step, config.steps, config.weight_high, config.weight_high_final)
+        with autocast(processes.device, run.config.precision):  # never around the engine: its truth is exact
+            loss = model(versions, weight)["loss"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(stage.parameters(), config.clip)
+        # A step is judged by all processes together, or their weights would drift apart.
+        judged, gradient = processes.mean(torch.stack([loss.detach(), norm])).tolist()
+        if run.guard.accept(step, judged, gradient):
+            optimizer.step()
+        else:  # the forward pass has already mixed the bad batch into the running statistics
+            for buffer, before in zip(stage.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+        average.update_parameters(maps)
+        done = step + 1
+        run.logbook.advance(f"maps loss {judged:.4f}")
+        if step % run.config.log_every == 0:
+            numbered = {"rate": rate, "skipped": run.guard.skipped, "loss": judged, "gradient": gradient}
+            run.logbook.write(done, "maps", **numbered)
+        _report(run, averaged, done)
+        if processes.first and (done % run.config.checkpoint_every == 0 or done == config.steps):
+            _checkpoint(run, done, stage, optimizer, average)
+    return averaged
+
+
+def _report(run: Run, maps: DistortionMapNet, step: int) -> None:
+    if not run.processes.first:
+        return
+    every, previews = run.config.validate_every, run.config.preview_every
+    if every and step % every == 0:
+        run.logbook.write(step, "validation", **run.held_out.map_figures(maps))
+    if previews and step % previews == 0:
+        run.logbook.picture(step, "maps", run.held_out.preview(maps, f"step {step}"))
+
+
+def _checkpoint(run: Run, step: int, stage: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module) -> None:
+    weights = {"model": stage.state_dict(), "averaged": average.state_dict()}
+    for state in weights.values():
+        check_finite(step, state)
+    state = {"step": step, "optimizer": optimizer.state_dict(), "guard": run.guard.state_dict()}
+    save_checkpoint(run.config.output, step, run.identity | state | weights)
+
+
+def _parallel(stage: nn.Module, processes: Processes) -> nn.Module:
+    if processes.world == 1:
+        return stage
+    if processes.device.type == "cuda":
+        stage = nn.SyncBatchNorm.convert_sync_batchnorm(stage)
+        return DistributedDataParallel(stage, device_ids=[processes.device])
+    return DistributedDataParallel(stage)

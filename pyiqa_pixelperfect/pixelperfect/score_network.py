@@ -1,0 +1,120 @@
+"""The relational score of Pixel Perfect (Khan et al., arXiv 2605.02863): which of two pictures is better, how much.
+
+``RelationalScoreNet`` reads the maps and, at a glance, both pictures: ``S(a, b) = verdict * severity``. The *verdict*
+in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole; the
+*severity* says how far they are apart, a weighted sum of the amounts that the maps show.
+
+Deviations from the paper, and why:
+
+* Anti-symmetry holds by construction: the verdict is ``tanh(u(a, b) - u(b, a))``, the severity does not know the order.
+* The score reads the maps, not the features below them. Amounts rise with what was done in nearly every case, so what
+  is left to learn is the direction, and for that many pairs are needed, each seen often: a small network on a few
+  hundred numbers per pair, which are computed once.
+* Statistics of whole pictures come in beside the maps: see ``picture_statistics``. Only their differences count, and
+  only relative to one another: what a picture shows must not decide, and a faint change points where a strong one does.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import STATISTICS
+
+__all__ = ["PairDescription", "RelationalScoreNet", "describe_pairs"]
+
+FAINT = 0.02  # of a deviation: differences of statistics below that, all together, begin to vanish
+FAINT_AMOUNT = 0.01  # the same for the mean amounts of all families together
+SHARE_SCALE = 4.0  # brings shares of families to about the size of the standardized differences
+
+
+class PairDescription(NamedTuple):
+    """B pairs in numbers; those of swapped pairs are the negative, except for ``amounts``, which stay."""
+
+    difference: Tensor  # (B, STATISTICS), statistics of the image minus those of the reference
+    mean: Tensor  # (B, K) in [-1, 1], mean signed map of each family
+    amounts: Tensor  # (B, K) in [0, 1], mean absolute signed map of each family
+
+
+def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor) -> PairDescription:
+    """Describe pairs by their maps and by the statistics of their pictures.
+
+    Args:
+        logits: (B, K, h, w) of the maps, without cells of padding.
+        image: (B, STATISTICS), ``picture_statistics`` of the images.
+        reference: likewise of the references.
+    """
+    signed = torch.tanh(logits / 2.0).flatten(2)  # 2F - 1
+    return PairDescription(image - reference, signed.mean(2), signed.abs().mean(2))
+
+
+class RelationalScoreNet(nn.Module):
+    """Relational score of described pairs, ``S(a, b) = tanh(u(a, b) - u(b, a)) * severity(a, b)``.
+
+    Args:
+        families: number of map channels K.
+        hidden: width of the two layers of ``u``.
+        embedding: length of the vector that the contrastive loss compares.
+        dropout: chance that a hidden number is left out in training.
+    """
+
+    spread: Tensor
+
+    def __init__(self, families: int = 14, hidden: int = 128, embedding: int = 64, dropout: float = 0.4) -> None:
+        super().__init__()
+        self.register_buffer("spread", torch.ones(STATISTICS))
+        self.trunk = nn.Sequential(
+            nn.Dropout(dropout / 2),
+            nn.Linear(STATISTICS + 2 * families + 1, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout / 2),
+        )
+        self.head = nn.Linear(hidden, 1, bias=False)  # a bias would cancel in u(a, b) - u(b, a)
+        self.project = nn.Linear(hidden, embedding)
+        # All families weigh the same until the consensus of other metrics says how they compare.
+        self.family_weights = nn.Parameter(torch.full((families,), 1.0).expm1().log())
+
+    @torch.no_grad()
+    def standardize(self, differences: Iterable[Tensor]) -> None:
+        """Take the usual size of the difference in each statistic from pairs, (N, STATISTICS) at a time."""
+        self.spread.copy_(torch.cat(list(differences)).square().mean(0).sqrt() + 0.02)
+
+    def relation(self, pairs: PairDescription) -> Tensor:
+        """What tells the image from the reference, (B, hidden): of swapped pairs it is the negative."""
+        difference = pairs.difference / self.spread
+        size = (difference.square().mean(1, keepdim=True) + FAINT**2).sqrt()
+        total = pairs.amounts.sum(1, keepdim=True) + FAINT_AMOUNT
+        turned = torch.cat((difference / size, SHARE_SCALE * pairs.mean / total), dim=1)
+        alike = torch.cat((SHARE_SCALE * pairs.amounts / total, 0.5 * total.log()), dim=1)
+        both = torch.cat((torch.cat((turned, alike), dim=1), torch.cat((-turned, alike), dim=1)))
+        forth, back = self.trunk(both).chunk(2)
+        return torch.sub(forth, back)
+
+    def lead(self, relation: Tensor) -> Tensor:
+        """``u(a, b) - u(b, a)``, (B,): positive where the image is better, 1 and more where that is sure."""
+        lead: Tensor = self.head(relation).squeeze(1)
+        return lead
+
+    def embed(self, relation: Tensor) -> Tensor:
+        """Unit vectors (B, E) that describe the relation of each image to its reference, for InfoNCE."""
+        return F.normalize(self.project(relation), dim=1)
+
+    def severity(self, amounts: Tensor) -> Tensor:
+        """How far pictures are apart, from amounts (B, K, ...) of the families: (B, ...), 0 if they are equal."""
+        return torch.einsum("bk...,k->b...", amounts, F.softplus(self.family_weights))
+
+    def forward(self, pairs: PairDescription) -> Tensor:
+        """Score B pairs.
+
+        Args:
+            pairs: from ``describe_pairs``.
+
+        Returns:
+            (B,) scores; > 0 = the image is better than the reference, higher is better.
+        """
+        return torch.tanh(self.lead(self.relation(pairs))) * self.severity(pairs.amounts)

@@ -1,0 +1,146 @@
+"""Stage 2 of training: ranked sets are described by the frozen maps, then the score network learns from them."""
+
+import json
+
+import numpy as np
+import torch
+from torch import nn
+
+from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
+from pyiqa_pixelperfect.distortions.counter import planned_seeds
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.ranked import ranked_sets
+from pyiqa_pixelperfect.pixelperfect.consensus import load_teachers, ranked_votes
+from pyiqa_pixelperfect.pixelperfect.described import (
+    DescribedSets,
+    describe_sets,
+    join_sets,
+    load_sets,
+    save_sets,
+    sets_tag,
+)
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, seeded_weights
+from pyiqa_pixelperfect.pixelperfect.run import Run
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
+from pyiqa_pixelperfect.pixelperfect.score_stage import ScoreStage
+from pyiqa_pixelperfect.training.guards import check_finite
+from pyiqa_pixelperfect.training.logbook import FINAL
+from pyiqa_pixelperfect.training.schedule import warmup_cosine
+
+__all__ = ["train_score"]
+
+_STREAM_ORDER = 120
+
+
+def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> dict[str, float]:
+    """Train the score network, in place.
+
+    Every process describes its share of the sets; the first one alone learns from all of them, which takes so little
+    time that there is nothing to share.
+
+    Args:
+        run: the training run.
+        maps: the trained map network, in evaluation mode.
+        score: with its initial weights.
+
+    Returns:
+        The final figures of both networks on held-out photos; empty on all processes but the first.
+
+    Raises:
+        TrainingDivergedError: losses, gradients or weights became non-finite.
+    """
+    config = run.config.score
+    engine = DistortionEngine(config.engine.settings()) if config.engine else run.engine
+    sets = _described(run, maps, engine)
+    if not run.processes.first:
+        return {}
+    # Dropout draws from torch's own generators: seeded here, and given back as they were.
+    with seeded_weights(run.config.seed):
+        _learn(run, score.train(), sets.to(run.processes.device))
+    score.eval()
+    figures = {f"maps_{name}": value for name, value in run.held_out.map_figures(maps).items()}
+    figures["score_ordered"] = run.held_out.ordered(maps, score, engine)
+    run.logbook.write(run.config.maps.steps + config.steps, FINAL, **figures)
+    return figures
+
+
+def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> DescribedSets:
+    """Describe the sets that are not described yet, batch by batch, and read all of them."""
+    config, data, processes = run.config.score, run.config.data, run.processes
+    folder, tag, batches = (
+        run.config.output / "described",
+        sets_tag(maps, _settings(run)),
+        config.crops // config.photos,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{batch:06d}.safetensors" for batch in range(batches)]
+    missing = [batch for batch in range(batches) if load_sets(paths[batch], tag) is None]
+    teachers = load_teachers(config.teachers) if config.weight_consensus else []
+    dataset = CropDataset(run.photos, config.crop, data.smallest_scale, run.config.seed)
+    processes.wait()  # or a fast process would write what a slow one still looks for
+    run.logbook.stage("described sets", batches, batches - len(missing))
+    for batch in missing[processes.rank :: processes.world]:
+        sampler = StepSampler(batch, batch + 1, config.photos)
+        numbers, crops = next(crop_loader(dataset, sampler, data.workers))
+        clean = crops.to(processes.device).float() / 255.0
+        sets = ranked_sets(
+            engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, seed=run.config.seed
+        )
+        save_sets(paths[batch], describe_sets(maps, sets, ranked_votes(sets, teachers)), tag)
+        for _ in range(processes.world):
+            run.logbook.advance("described sets")
+    processes.wait()
+    return join_sets(part for path in paths if (part := load_sets(path, tag)) is not None)
+
+
+def _settings(run: Run) -> str:
+    """All that the descriptions depend on, beside the maps."""
+    config = run.config
+    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "teachers"})
+    rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
+    return json.dumps([score, rest, run.identity["photos"], bool(config.score.weight_consensus)], sort_keys=True)
+
+
+def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:
+    config, offset = run.config.score, run.config.maps.steps
+    score.standardize([sets.difference[:, :, : sets.known].flatten(0, 2)])
+    stage = ScoreStage(score, config)
+    optimizer = torch.optim.AdamW(stage.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    order = _Order(run.config.seed, len(sets))
+    run.logbook.stage("score", config.steps, 0)
+    for step in range(config.steps):
+        rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        couples = order.couples(step * config.batch, config.batch).to(sets.votes.device)
+        losses = stage(sets.rows(couples))
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(stage.parameters(), config.clip).item()
+        numbers = {name: part.item() for name, part in losses.items()}
+        if run.guard.accept(offset + step, numbers["loss"], norm):
+            optimizer.step()
+        run.logbook.advance(f"score loss {numbers['loss']:.4f}")
+        if step % run.config.log_every == 0:
+            details = numbers | {"rate": rate, "skipped": run.guard.skipped, "gradient": norm}
+            run.logbook.write(offset + step + 1, "score", **details)
+    check_finite(offset + config.steps, score.state_dict())
+
+
+class _Order:
+    """An endless row of couples: all of them in random order, then all of them in another one."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.seed, self.count = seed, count
+        self._epoch, self._permutation = -1, torch.zeros(0, dtype=torch.int64)
+
+    def couples(self, first: int, number: int) -> torch.Tensor:
+        """Numbers of the couples from place ``first`` of the row on."""
+        return torch.tensor([self._at(place) for place in range(first, first + number)])
+
+    def _at(self, place: int) -> int:
+        epoch, place = divmod(place, self.count)
+        if epoch != self._epoch:
+            keys = planned_seeds(self.seed, epoch, np.arange(self.count), _STREAM_ORDER, 1)[:, 0]
+            self._epoch, self._permutation = epoch, torch.from_numpy(np.argsort(keys, kind="stable"))
+        return int(self._permutation[place])
