@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
-from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet, RelationalScoreNet
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 
 
 def live_in(metric: PixelPerfect, side: int = 64) -> PixelPerfect:
@@ -29,10 +30,9 @@ def live_in(metric: PixelPerfect, side: int = 64) -> PixelPerfect:
         metric.eval()
         logits = metric.map_network(images, noisy).logit()
         metric.map_network.head.weight.mul_(0.25 / logits.std())
-        for parameter in metric.score_network.parameters():  # the learned density has a say beside the maps
+        for parameter in metric.score_network.parameters():
             parameter.add_(0.3 * parameter.abs().mean() * torch.randn(parameter.shape, generator=generator))
-        metric.score_network.rate.weight.mul_(20.0)
-        metric.score_network.family_weights.mul_(8.0)
+        metric.score_network.spread.uniform_(0.05, 0.3, generator=generator)
     return metric
 
 
@@ -48,7 +48,7 @@ def _small() -> PixelPerfect:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         maps = DistortionMapNet(14, (4, 6, 8, 8, 12), (8, 8, 12, 12))
-        return live_in(PixelPerfect(maps, RelationalScoreNet((8, 8), 6, 5)))
+        return live_in(PixelPerfect(maps, RelationalScoreNet(hidden=6, embedding=5)))
 
 
 @pytest.fixture

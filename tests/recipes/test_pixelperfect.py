@@ -17,12 +17,18 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.versions import distorted_versions
-from pyiqa_pixelperfect.errors import ConfigError, DataError, MissingDependencyError, TrainingDivergedError
-from pyiqa_pixelperfect.pixelperfect import trainer, validation
+from pyiqa_pixelperfect.errors import (
+    ConfigError,
+    DataError,
+    MissingDependencyError,
+    TrainingDivergedError,
+    WeightsError,
+)
+from pyiqa_pixelperfect.pixelperfect import map_training, score_training, trainer, validation
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig, PixelPerfectConfig
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
-from pyiqa_pixelperfect.pixelperfect.networks import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.stages import MapStage
 from pyiqa_pixelperfect.pixelperfect.trainer import train
 from pyiqa_pixelperfect.systems import load_config
 from pyiqa_pixelperfect.training import logbook
@@ -30,7 +36,7 @@ from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint, load_check
 
 SMOKE = "pixelperfect/smoke.yaml"
 #: On top of the smoke configuration: enough for what is not about learning.
-BRIEF = ("maps.steps=6", "score.steps=4", "checkpoint_every=2", "validate_every=3", "preview_every=0", "score.rungs=2")
+BRIEF = ("maps.steps=6", "score.steps=4", "score.crops=8", "checkpoint_every=2", "validate_every=3", "preview_every=0")
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +82,7 @@ class StoppedError(Exception):
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let a run end by ``StoppedError`` after that many steps of both stages."""
+    """Let a run end by ``StoppedError`` after that many steps of both stages, descriptions included."""
     advance, count = logbook.Logbook.advance, []
 
     def stop(book: logbook.Logbook, text: str) -> None:
@@ -137,48 +143,54 @@ def test_weights_of_the_run_load_and_score(smoke):
     assert str(smoke) not in json.dumps(card)
 
 
-def test_weights_of_the_run_are_those_of_its_last_checkpoint(smoke):
+def test_the_maps_of_the_run_are_the_average_of_its_last_checkpoint(smoke):
     state = latest_checkpoint(smoke)
-    assert (state["stage"], state["step"]) == ("score", 80)
+    assert state["step"] == 60
     stored = tensors_of(smoke / "pixelperfect.safetensors")
-    for name, tensor in state["averaged"].items():
-        if name == "n_averaged":
-            continue
-        _, part, rest = name.split(".", 2)
-        weight = stored[f"{'map' if part == 'maps' else 'score'}_network.{rest}"]
+    average = {name.removeprefix("module."): t for name, t in state["averaged"].items() if name != "n_averaged"}
+    for name, tensor in average.items():
+        weight = stored[f"map_network.{name}"]
         assert torch.equal(weight, tensor.to(weight.dtype)), name
-    assert any(not torch.equal(t, state["averaged"][f"module.{n}"]) for n, t in state["model"].items())
+    assert any(not torch.equal(t, average[n.removeprefix("network.")]) for n, t in state["model"].items())
 
 
-def test_the_map_network_does_not_move_in_stage_two(smoke, photos, tmp_path):
-    first = load_checkpoint(min(smoke.glob("checkpoint-*.pt")))  # step 60, the end of stage 1
-    assert first["stage"] == "maps"
-    averaged = {name.removeprefix("module."): t for name, t in first["averaged"].items() if name.startswith("module.")}
-    last = latest_checkpoint(smoke)
-    for part, prefix in (("model", "maps."), ("averaged", "module.maps.")):
-        assert_same(averaged, {n.removeprefix(prefix): t for n, t in last[part].items() if n.startswith(prefix)})
+def test_the_score_can_be_trained_alone_on_finished_maps(smoke, photos, tmp_path):
+    start = smoke / "pixelperfect.safetensors"
+    train(config_of(photos, tmp_path, f"maps.start={start}", "maps.steps=0", "score.crops=8", "score.steps=4"))
+    before, after = tensors_of(start), tensors_of(tmp_path / "pixelperfect.safetensors")
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items() if name.startswith("map_network"))
+    assert not torch.equal(before["score_network.head.weight"], after["score_network.head.weight"])
+    assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["maps_from"].startswith(start.name)
 
 
-JOINT = ("score.ladders=2", "score.weight_maps=20", "score.weight_consensus=0.5", "score.teachers=[haarpsi]")
+def test_maps_of_other_sizes_are_no_start(smoke, photos, tmp_path):
+    start = f"maps.start={smoke / 'pixelperfect.safetensors'}"
+    with pytest.raises(WeightsError, match=r"maps\.start: expected weights of a network of these sizes"):
+        train(config_of(photos, tmp_path, *BRIEF, start, "network.encoder_widths=[8, 12, 16, 24, 40]"))
 
 
-def test_in_a_joint_stage_two_the_map_network_moves_and_resumes_to_the_same_bits(photos, tmp_path, monkeypatch):
+def test_a_score_that_learns_from_other_metrics(photos, tmp_path):
     pytest.importorskip("piq")
-    outputs = [tmp_path / "straight", tmp_path / "stopped"]
-    train(config_of(photos, outputs[0], *BRIEF, *JOINT))
-    stop_at(monkeypatch, 9)
-    with pytest.raises(StoppedError):
-        train(config_of(photos, outputs[1], *BRIEF, *JOINT))
-    monkeypatch.undo()
-    monkeypatch.setattr(logbook, "_tensorboard", lambda folder, step: None)
-    train(config_of(photos, outputs[1], *BRIEF, *JOINT))
-    assert_same_run(*outputs)
-    before, after = (load_checkpoint(path)["model"] for path in sorted(outputs[0].glob("checkpoint-*.pt")))
-    assert not torch.equal(before["maps.head.weight"], after["maps.head.weight"])
-    score = [entry for entry in log_of(outputs[0]) if entry["stage"] == "score"]
-    assert all(entry["maps"] > 0 and entry["agreement"] >= 0 for entry in score)
-    reports = [entry for entry in log_of(outputs[0]) if entry["stage"] == "validation"]
-    assert {"error", "ordered"} <= {key for entry in reports for key in entry}
+    votes = ("score.ladders=2", "score.weight_consensus=0.5", "score.teachers=[haarpsi]")
+    train(config_of(photos, tmp_path, *BRIEF, *votes))
+    assert any(entry["agreement"] > 0 for entry in log_of(tmp_path) if entry["stage"] == "score")
+
+
+def test_descriptions_are_made_once(straight, photos, monkeypatch):
+    files = sorted((straight / "described").iterdir())
+    assert len(files) == 2
+    files[1].write_bytes(b"damaged")
+    made, describe = [], score_training.describe_sets
+
+    def count(*values: object):
+        made.append(values)
+        return describe(*values)
+
+    monkeypatch.setattr(score_training, "describe_sets", count)
+    before = tensors_of(straight / "pixelperfect.safetensors")
+    train(config_of(photos, straight, *BRIEF))
+    assert len(made) == 1
+    assert_same(before, tensors_of(straight / "pixelperfect.safetensors"))
 
 
 def test_t4_one_batch_can_be_learned_by_heart(photos):
@@ -255,7 +267,7 @@ def test_t1_a_killed_run_resumes_to_the_same_bits(straight, photos, tmp_path):
     assert_same_run(straight, output)
 
 
-@pytest.mark.parametrize("step", [5, 9])
+@pytest.mark.parametrize("step", [5, 7, 9])
 def test_t1_a_run_stopped_at_any_step_resumes_to_the_same_bits(straight, photos, tmp_path, monkeypatch, step):
     advance = logbook.Logbook.advance
     stop_at(monkeypatch, step)
@@ -275,21 +287,20 @@ def test_a_finished_run_started_again_changes_nothing(straight, photos):
 
 
 def test_the_card_names_the_commit_the_run_began_with(photos, tmp_path, monkeypatch):
-    commits = iter(("one", "two", "two"))
+    commits = iter(("one", "two"))
     monkeypatch.setattr(trainer, "current_commit", lambda: next(commits))
-    save, calls = trainer.save_checkpoint, []
+    save, calls = map_training.save_checkpoint, []
 
     def stop(*values: object) -> None:
         save(*values)
         calls.append(values)
-        if len(calls) in (1, 3):
+        if len(calls) == 1:
             raise StoppedError
 
-    monkeypatch.setattr(trainer, "save_checkpoint", stop)
-    for _ in range(2):
-        with pytest.raises(StoppedError):
-            train(config_of(photos, tmp_path, *BRIEF, "maps.steps=2"))
-    train(config_of(photos, tmp_path, *BRIEF, "maps.steps=2"))
+    monkeypatch.setattr(map_training, "save_checkpoint", stop)
+    with pytest.raises(StoppedError):
+        train(config_of(photos, tmp_path, *BRIEF, "maps.steps=4"))
+    train(config_of(photos, tmp_path, *BRIEF, "maps.steps=4"))
     assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["commit"] == "one, resumed at two"
 
 
@@ -340,7 +351,7 @@ def assert_all_finite(output: Path) -> int:
 
 def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     """Let the batches of some steps hold a NaN."""
-    make, count = trainer.distorted_versions, []
+    make, count = map_training.distorted_versions, []
 
     def poisoned(*values: object, **named: object):
         versions = make(*values, **named)
@@ -349,7 +360,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
             versions.images[-1, 0, 3, 3] = math.nan
         return versions
 
-    monkeypatch.setattr(trainer, "distorted_versions", poisoned)
+    monkeypatch.setattr(map_training, "distorted_versions", poisoned)
 
 
 def test_t3_lasting_nan_stops_the_run(photos, tmp_path, monkeypatch):

@@ -1,0 +1,90 @@
+"""Statistics of whole pictures: what each number says, by a slow twin and on pictures where the answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from pyiqa_pixelperfect.pixelperfect.color_planes import OPPONENT
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import (
+    FLAT,
+    NEAR_END,
+    SCALES,
+    STATISTICS,
+    STEP_QUANTILES,
+    TONE_PARTS,
+    TONE_QUANTILES,
+    picture_statistics,
+)
+
+
+def picture(seed: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (1.2 * torch.rand(1, 3, height, width, generator=generator) - 0.1).clamp(0, 1)
+
+
+def pooled(plane: np.ndarray, side: int) -> np.ndarray:
+    rows, columns = plane.shape[0] // side, plane.shape[1] // side
+    return np.array(
+        [
+            [plane[y * side : (y + 1) * side, x * side : (x + 1) * side].mean() for x in range(columns)]
+            for y in range(rows)
+        ]
+    )
+
+
+def quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[float]:
+    ordered = np.sort(values.ravel())
+    return [ordered[round(share * (len(ordered) - 1))] for share in shares]
+
+
+def slow(image: np.ndarray) -> list[float]:
+    """One picture (3, H, W), small enough that nothing is left out, number by number."""
+    coarse = np.stack([pooled(channel, 4) for channel in image])
+    planes = np.einsum("kc,cyx->kyx", np.array(OPPONENT), coarse)
+    saturation = (coarse.max(0) - coarse.min(0)) / np.maximum(coarse.max(0), 0.01)
+    chroma = np.sqrt(planes[1] ** 2 + planes[2] ** 2 + 1e-6)
+    numbers = [q for plane in (*coarse, *planes, saturation, chroma) for q in quantiles(plane, TONE_QUANTILES)]
+    order = np.argsort(planes[0].ravel(), kind="stable")
+    for plane in planes[1:]:
+        numbers += [part.mean() for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
+    for end in (0.0, 1.0):
+        for channel in image:
+            share = np.maximum(0, 1 - np.abs(channel - end) / NEAR_END).mean()
+            numbers.append(share / (share + 0.02))
+    numbers += [np.sqrt(plane.var() + 1e-6) for plane in planes]
+    fine = np.einsum("kc,cyx->kyx", np.array(OPPONENT), image)
+    for scale in range(SCALES):
+        steps = np.abs(fine[:, :, 1:] - fine[:, :, :-1])
+        numbers += [0.2 * np.log(s.mean() + 1e-3) for s in steps]
+        if scale < 2:
+            numbers += [0.2 * np.log(q + 1e-3) for s in steps for q in quantiles(s, STEP_QUANTILES)]
+            numbers += [np.maximum(0, 1 - s / FLAT).mean() for s in steps]
+        fine = np.stack([pooled(plane, 2) for plane in fine])
+    return numbers
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 50), (96, 64)])
+def test_every_number_equals_its_slow_twin(height, width):
+    image = picture(height, height, width).double()
+    expected = torch.tensor(slow(image[0].numpy()), dtype=torch.float64)
+    assert expected.shape == (STATISTICS,)
+    torch.testing.assert_close(picture_statistics(image)[0], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_large_pictures_are_sampled_without_a_visible_difference():
+    small, large = picture(1, 64, 64), picture(1, 64, 64).repeat(1, 1, 9, 11)
+    assert (picture_statistics(small) - picture_statistics(large)).abs().max() < 0.03
+
+
+def test_each_picture_is_described_by_itself():
+    images = torch.cat([picture(seed, 48, 64) for seed in range(3)])
+    together = picture_statistics(images)
+    for i in range(3):
+        assert (picture_statistics(images[i : i + 1]) - together[i]).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -0.02, 1.02])
+def test_gradients_are_finite_on_flat_pictures(value):
+    image = torch.full((1, 3, 40, 40), value, requires_grad=True)
+    picture_statistics(image).sum().backward()
+    assert image.grad.isfinite().all()
