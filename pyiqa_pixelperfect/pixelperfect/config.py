@@ -118,7 +118,7 @@ class ScoreStageConfig(StageConfig):
     weight_rank: Weight = 1.0
     weight_contrast: Weight = 0.5
     weight_consensus: Weight = 0.0  # of the agreement with the teachers on strongest rungs of different ladders
-    margin_severity: Rate = 0.05  # difference of two scores against the clean crop on whose order the teachers agree
+    margin_severity: Rate = 0.05  # by which severities against the clean crop differ, for rungs and for agreed pairs
     teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``; a pair on which they disagree is not learned from
 
     @model_validator(mode="after")

@@ -145,8 +145,8 @@ class PixelPerfect(nn.Module):
         image, reference = check_pair(image, reference, check_range=False)
         logits, network = self._logits(image, reference), self.score_network
         pairs = describe_pairs(logits, picture_statistics(image), picture_statistics(reference))
-        verdict = torch.tanh(network.lead(network.relation(pairs))).reshape(-1, 1, 1)
-        cells = verdict * network.severity(torch.tanh(logits / 2.0).abs())
+        verdict = network.verdict(network.lead(network.relation(pairs))).reshape(-1, 1, 1)
+        cells = verdict * network.severity(pairs, torch.tanh(logits / 2.0).abs())
         return _full_size(cells.unsqueeze(1), image.shape)
 
     @torch.no_grad()

@@ -2,7 +2,8 @@
 
 ``RelationalScoreNet`` reads the maps and, at a glance, both pictures: ``S(a, b) = verdict * severity``. The *verdict*
 in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole; the
-*severity* says how far they are apart, a weighted sum of the amounts that the maps show.
+*severity* says how far they are apart: a weighted sum of the amounts that the maps show, raised where the pictures as
+a whole are far apart too, since the strongest distortions look like many families at once.
 
 Deviations from the paper, and why:
 
@@ -27,6 +28,7 @@ __all__ = ["PairDescription", "RelationalScoreNet", "describe_pairs"]
 
 FAINT = 0.02  # of a deviation: differences of statistics below that, all together, begin to vanish
 FAINT_AMOUNT = 0.01  # the same for the mean amounts of all families together
+VERDICT_SLOPE = 2.0  # a lead of the hinge loss's margin, 1, is a verdict of 0.96
 SHARE_SCALE = 4.0  # brings shares of families to about the size of the standardized differences
 
 
@@ -51,7 +53,9 @@ def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor) -> PairDesc
 
 
 class RelationalScoreNet(nn.Module):
-    """Relational score of described pairs, ``S(a, b) = tanh(u(a, b) - u(b, a)) * severity(a, b)``.
+    """Relational score of described pairs, ``S(a, b) = verdict(a, b) * severity(a, b)``.
+
+    With ``u`` a network of two layers, ``verdict(a, b) = tanh(2 (u(a, b) - u(b, a)))``.
 
     Args:
         families: number of map channels K.
@@ -76,20 +80,25 @@ class RelationalScoreNet(nn.Module):
         )
         self.head = nn.Linear(hidden, 1, bias=False)  # a bias would cancel in u(a, b) - u(b, a)
         self.project = nn.Linear(hidden, embedding)
-        # All families weigh the same until the consensus of other metrics says how they compare.
-        self.family_weights = nn.Parameter(torch.full((families,), 1.0).expm1().log())
+        # All families weigh the same until ladders and the consensus of other metrics say how they compare.
+        self.family_weights = nn.Parameter(torch.zeros(families))
+        self.distance_weight = nn.Parameter(torch.tensor(-1.0))
 
     @torch.no_grad()
     def standardize(self, differences: Iterable[Tensor]) -> None:
         """Take the usual size of the difference in each statistic from pairs, (N, STATISTICS) at a time."""
         self.spread.copy_(torch.cat(list(differences)).square().mean(0).sqrt() + 0.02)
 
+    def distance(self, pairs: PairDescription) -> Tensor:
+        """How far the statistics of two pictures are apart, (B,), in usual deviations; 0 if they are equal."""
+        square = (pairs.difference / self.spread).square().mean(1)
+        return (square + FAINT**2).sqrt() - FAINT
+
     def relation(self, pairs: PairDescription) -> Tensor:
         """What tells the image from the reference, (B, hidden): of swapped pairs it is the negative."""
-        difference = pairs.difference / self.spread
-        size = (difference.square().mean(1, keepdim=True) + FAINT**2).sqrt()
+        difference = pairs.difference / self.spread / (self.distance(pairs) + FAINT).unsqueeze(1)
         total = pairs.amounts.sum(1, keepdim=True) + FAINT_AMOUNT
-        turned = torch.cat((difference / size, SHARE_SCALE * pairs.mean / total), dim=1)
+        turned = torch.cat((difference, SHARE_SCALE * pairs.mean / total), dim=1)
         alike = torch.cat((SHARE_SCALE * pairs.amounts / total, 0.5 * total.log()), dim=1)
         both = torch.cat((torch.cat((turned, alike), dim=1), torch.cat((-turned, alike), dim=1)))
         forth, back = self.trunk(both).chunk(2)
@@ -104,9 +113,16 @@ class RelationalScoreNet(nn.Module):
         """Unit vectors (B, E) that describe the relation of each image to its reference, for InfoNCE."""
         return F.normalize(self.project(relation), dim=1)
 
-    def severity(self, amounts: Tensor) -> Tensor:
-        """How far pictures are apart, from amounts (B, K, ...) of the families: (B, ...), 0 if they are equal."""
-        return torch.einsum("bk...,k->b...", amounts, F.softplus(self.family_weights))
+    def verdict(self, lead: Tensor) -> Tensor:
+        """Which picture is better, (B,) in (-1, 1): positive if it is the image."""
+        return torch.tanh(VERDICT_SLOPE * lead)
+
+    def severity(self, pairs: PairDescription, amounts: Tensor | None = None) -> Tensor:
+        """How far pictures are apart, (B,), or cell by cell for ``amounts`` (B, K, ...); 0 if they are equal."""
+        amounts = pairs.amounts if amounts is None else amounts
+        importance = len(self.family_weights) * torch.softmax(self.family_weights, dim=0)  # 1 in the mean
+        raised = 1.0 + F.softplus(self.distance_weight) * self.distance(pairs)
+        return torch.einsum("bk...,k,b->b...", amounts, importance, raised)
 
     def forward(self, pairs: PairDescription) -> Tensor:
         """Score B pairs.
@@ -117,4 +133,4 @@ class RelationalScoreNet(nn.Module):
         Returns:
             (B,) scores; > 0 = the image is better than the reference, higher is better.
         """
-        return torch.tanh(self.lead(self.relation(pairs))) * self.severity(pairs.amounts)
+        return self.verdict(self.lead(self.relation(pairs))) * self.severity(pairs)

@@ -19,7 +19,8 @@ class ScoreStage(nn.Module):
     """Hinge over all ordered pairs of a set, and InfoNCE between sets of equal distortions (the paper's losses).
 
     The hinge is on the lead, before the verdict is squashed and weighed: there the paper's margin of 1 means the same
-    for faint and for strong distortions.
+    for faint and for strong distortions. A second one is on the severity against the clean crop, which has to rise
+    from rung to rung; verdict and severity learn apart, so that neither makes up for the other.
     """
 
     def __init__(self, score: RelationalScoreNet, config: ScoreStageConfig) -> None:
@@ -30,23 +31,25 @@ class ScoreStage(nn.Module):
         """Return the total loss and its parts.
 
         Returns:
-            ``loss``, its parts ``rank``, ``contrast``, ``agreement``, and ``ordered``, the share of pairs that are
-            scored in their known order.
+            ``loss``, its parts ``rank``, ``climb``, ``contrast``, ``agreement``, and ``ordered``, the share of pairs
+            that are scored in their known order.
         """
         pairs = sets.pairs()
         relation = self.score.relation(pairs)
         lead = self.score.lead(relation)
-        scores = torch.tanh(lead) * self.score.severity(pairs.amounts)
         shape = sets.amounts.shape[:3]
+        severity = self.score.severity(pairs).reshape(shape)[:, :, sets.to_clean] / self.config.margin_severity
         worse, free = lead.reshape(shape).split((sets.known, shape[2] - sets.known), dim=2)
         parts = {
             # Pairs are (worse, better), and S(better, worse) = -S(worse, better).
             "rank": hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin),
+            "climb": hinge_loss(severity[..., 1:], severity[..., :-1]),
             "contrast": self._contrast(relation.reshape(*shape, -1), sets),
-            "agreement": self._agreement(free, scores.reshape(shape)[:, :, sets.to_clean[:, -1]], sets.votes),
+            "agreement": self._agreement(free, severity[..., -1], sets.votes),
         }
         weights = {
             "rank": self.config.weight_rank,
+            "climb": self.config.weight_rank,
             "contrast": self.config.weight_contrast,
             "agreement": self.config.weight_consensus,
         }
@@ -59,11 +62,10 @@ class ScoreStage(nn.Module):
         anchors, positives = (self.score.embed(part.flatten(0, 1)) for part in (first, second))
         return info_nce(anchors, positives, temperature=self.config.temperature)
 
-    def _agreement(self, lead: Tensor, last: Tensor, votes: Tensor) -> Tensor:
-        """Votes judge a pair itself, and the scores of both against clean, ``last`` (C, 2, L), beside one another."""
+    def _agreement(self, lead: Tensor, severity: Tensor, votes: Tensor) -> Tensor:
+        """Votes judge a pair itself, and the severities of both against clean, (C, 2, L), beside one another."""
         itself = agreement_loss(lead.flatten(), votes.flatten(), margin=self.config.margin)
-        apart = (last[..., :-1] - last[..., 1:]).flatten()
-        return 0.5 * itself + 0.5 * agreement_loss(apart, votes.flatten(), margin=self.config.margin_severity)
+        return 0.5 * itself + 0.5 * agreement_loss((severity[..., 1:] - severity[..., :-1]).flatten(), votes.flatten())
 
 
 @torch.no_grad()

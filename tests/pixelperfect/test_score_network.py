@@ -1,8 +1,9 @@
 """The score network: verdict times severity, and what holds of both by construction."""
 
+import math
+
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ def network(families: int = 3) -> RelationalScoreNet:
         score = RelationalScoreNet(families, hidden=8, embedding=4).eval()
         with torch.no_grad():
             score.family_weights.copy_(torch.tensor([0.3, -1.0, 2.0])[:families])
+            score.spread.uniform_(0.5, 2.0)
             score.head.weight.mul_(5.0)
     return score
 
@@ -43,17 +45,20 @@ def test_a_description_holds_means_of_the_signed_maps_with_and_without_their_sig
     assert torch.equal(pairs.difference, image - reference)
 
 
-def test_the_score_is_the_verdict_times_the_weighted_sum_of_amounts():
+def test_the_score_is_the_verdict_times_the_severity():
     """Written once more with loops."""
     score, pairs = network(), some_pairs(3)
     with torch.no_grad():
         answers = score(pairs)
-        weights = [F.softplus(w).item() for w in score.family_weights]
+        powers = [math.exp(w.item()) for w in score.family_weights]
+        raise_by = math.log1p(math.exp(score.distance_weight.item()))
         for i in range(5):
             one = PairDescription(*(part[i : i + 1] for part in pairs))
-            severity = sum(weights[k] * one.amounts[0, k].item() for k in range(3))
-            lead = score.lead(score.relation(one)).tanh().item()
-            assert answers[i].item() == pytest.approx(lead * severity, rel=1e-5)
+            amounts = sum(3 * powers[k] / sum(powers) * one.amounts[0, k].item() for k in range(3))
+            usual = [(d / s).item() for d, s in zip(one.difference[0], score.spread, strict=True)]
+            distance = math.sqrt(sum(d * d for d in usual) / STATISTICS + 0.02**2) - 0.02
+            verdict = math.tanh(2 * score.lead(score.relation(one)).item())
+            assert answers[i].item() == pytest.approx(verdict * amounts * (1 + raise_by * distance), rel=1e-4)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -77,16 +82,17 @@ def test_a_stronger_version_of_the_same_difference_is_judged_alike_and_weighs_mo
     stronger = PairDescription(*(2.0 * part for part in pairs))
     with torch.no_grad():
         assert (score(stronger).sign() == score(pairs).sign()).all()
-        assert (score.severity(stronger.amounts) == 2.0 * score.severity(pairs.amounts)).all()
+        assert (score.severity(stronger) > 2.0 * score.severity(pairs)).all()
 
 
 def test_severity_of_maps_is_taken_cell_by_cell():
-    score = network()
-    amounts = torch.rand(2, 3, 4, 5)
+    score, pairs = network(), some_pairs(8, count=2)
+    cells = torch.rand(2, 3, 4, 5)
     with torch.no_grad():
-        whole = score.severity(amounts)
+        whole = score.severity(pairs, cells)
         assert whole.shape == (2, 4, 5)
-        assert torch.allclose(whole.mean((1, 2)), score.severity(amounts.mean((2, 3))))
+        mean = pairs._replace(amounts=cells.mean((2, 3)))
+        assert torch.allclose(whole.mean((1, 2)), score.severity(mean))
 
 
 def test_differences_are_measured_by_their_usual_size():

@@ -51,11 +51,18 @@ def test_the_loss_is_hinge_and_info_nce_of_the_paper():
             for h in range(2)
         ]
         contrast = info_nce(*(torch.stack(v) for v in vectors))
+        rungs = torch.stack([
+            torch.stack([stage.score.severity(one(sets, c, h, p))[0] for p in ladder])
+            for c in range(3) for h in range(2) for ladder in ((0, 1), (3, 4))
+        ])  # fmt: skip
+    climb = torch.relu(1.0 - (rungs[:, 1] - rungs[:, 0]) / 0.05).mean()
+    assert losses["climb"].item() == pytest.approx(climb.item(), rel=1e-4)
     # Pairs are (worse, better): the lead of the better one is the negative.
     assert losses["rank"].item() == pytest.approx(hinge_loss(-leads, torch.zeros(36)).item(), rel=1e-5)
     assert losses["contrast"].item() == pytest.approx(contrast.item(), rel=1e-4)
     assert losses["ordered"].item() == pytest.approx((leads < 0).float().mean().item())
-    assert losses["loss"].item() == pytest.approx((losses["rank"] + 0.5 * losses["contrast"]).item(), rel=1e-6)
+    parts = losses["rank"] + losses["climb"] + 0.5 * losses["contrast"]
+    assert losses["loss"].item() == pytest.approx(parts.item(), rel=1e-6)
 
 
 def test_votes_judge_the_pair_itself_and_both_against_clean():
@@ -66,21 +73,21 @@ def test_votes_judge_the_pair_itself_and_both_against_clean():
         for couple in range(3):
             for half in range(2):
                 itself.append(lead(stage, one(sets, couple, half, 6)))
-                first, second = (stage.score(one(sets, couple, half, pair))[0] for pair in (1, 4))
-                apart.append(first - second)
+                first, second = (stage.score.severity(one(sets, couple, half, pair))[0] for pair in (1, 4))
+                apart.append((second - first) / 0.3)  # a vote for the first: it is the less severe one
                 votes.append(sets.votes[couple, half, 0])
         votes = torch.stack(votes)
         expected = 0.5 * agreement_loss(torch.stack(itself), votes, margin=1.0)
-        expected += 0.5 * agreement_loss(torch.stack(apart), votes, margin=0.3)
+        expected += 0.5 * agreement_loss(torch.stack(apart), votes)
     assert votes.abs().sum() > 2
     assert losses["agreement"].item() == pytest.approx(expected.item(), rel=1e-4)
-    parts = losses["rank"] + 0.5 * losses["contrast"] + 0.7 * losses["agreement"]
+    parts = losses["rank"] + losses["climb"] + 0.5 * losses["contrast"] + 0.7 * losses["agreement"]
     assert losses["loss"].item() == pytest.approx(parts.item(), rel=1e-6)
 
 
 def test_the_parts_weigh_as_told():
     losses = stage_of(weight_rank=2.0, weight_contrast=0.0).eval()(described())
-    assert losses["loss"].item() == pytest.approx(2.0 * losses["rank"].item(), rel=1e-6)
+    assert losses["loss"].item() == pytest.approx(2.0 * (losses["rank"] + losses["climb"]).item(), rel=1e-6)
 
 
 def test_equal_pictures_are_not_in_order():
@@ -88,7 +95,19 @@ def test_equal_pictures_are_not_in_order():
     nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("difference", "mean", "amounts")}
     losses = stage_of().eval()(DescribedSets(**nothing, votes=sets.votes, to_clean=TO_CLEAN))
     assert losses["ordered"].item() == 0.0
-    assert losses["rank"].item() == pytest.approx(1.0)
+    assert losses["rank"].item() == losses["climb"].item() == pytest.approx(1.0)
+
+
+def test_verdict_and_severity_learn_apart():
+    stage = stage_of(weight_contrast=0.0).eval()
+    losses = stage(described())
+    losses["rank"].backward(retain_graph=True)
+    severity = [stage.score.family_weights, stage.score.distance_weight]
+    assert all(p.grad is None or not p.grad.any() for p in severity)
+    stage.zero_grad()
+    losses["climb"].backward()
+    assert all(p.grad.any() for p in severity)
+    assert all(p.grad is None or not p.grad.any() for p in stage.score.trunk.parameters())
 
 
 def test_every_parameter_learns():
