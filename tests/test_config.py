@@ -170,7 +170,8 @@ def test_unknown_systems_are_named(tmp_path, system):
     [
         ("data.crop=60", r"data\.crop"),
         ("data.crop=100", r"data\.crop: .*multiple of 32"),
-        ("score.photos=3", "photos must be even"),
+        ("score.photos=3", r"score\.photos: .*multiple of 2"),
+        ("score.crops=18", "crops must be a multiple of photos"),
         ("score.rungs=1", r"score\.rungs"),
         ("maps.learning_rate=0", r"maps\.learning_rate"),
         ("maps.steps=-1", r"maps\.steps"),

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.jpeg import UNIT, jpeg_at_quality
-from pyiqa_pixelperfect.distortions.kadis_helpers import code
 from pyiqa_pixelperfect.distortions.kadis_lanes import run_in_lanes
+from pyiqa_pixelperfect.distortions.kadis_processes import code
 
 __all__ = ["jpeg", "jpeg2000"]
 

@@ -1,7 +1,7 @@
 """One picture through JPEG 2000 by Pillow's OpenJPEG: a function, and a program that does it in another process.
 
 Pillow holds Python's lock while it codes to or from JPEG 2000, even to a file, so that threads would take turns. As a
-program this file codes one picture after the other from standard input to standard output; see ``kadis_helpers.py``
+program this file codes one picture after the other from standard input to standard output; see ``kadis_processes.py``
 for who starts it. It imports Pillow and nothing of this package, so that it starts fast.
 """
 

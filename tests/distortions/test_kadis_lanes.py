@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyiqa_pixelperfect.distortions import kadis_coder, kadis_helpers
+from pyiqa_pixelperfect.distortions import kadis_coder, kadis_processes
 from pyiqa_pixelperfect.distortions.kadis_lanes import in_lane, run_in_lanes
 from pyiqa_pixelperfect.distortions.kadis_plan import apply_kadis
 
@@ -80,9 +80,9 @@ def test_an_error_in_a_lane_is_raised(two_threads):
 @pytest.fixture
 def helpers(monkeypatch, two_threads):
     """Helpers of this test alone, from the first picture on."""
-    fresh = kadis_helpers._Helpers()
-    monkeypatch.setattr(kadis_helpers, "_helpers", fresh)
-    monkeypatch.setattr(kadis_helpers, "PATIENCE", 0)
+    fresh = kadis_processes._Helpers()
+    monkeypatch.setattr(kadis_processes, "_helpers", fresh)
+    monkeypatch.setattr(kadis_processes, "PATIENCE", 0)
     yield fresh
     fresh.close()
 
@@ -123,7 +123,7 @@ def test_few_pictures_and_single_threads_start_no_helper(helpers, pictures, monk
     coded(pictures)
     assert helpers.coded == 0
     torch.set_num_threads(2)
-    monkeypatch.setattr(kadis_helpers, "PATIENCE", 6)
+    monkeypatch.setattr(kadis_processes, "PATIENCE", 6)
     coded(pictures)
     assert (helpers.coded, helpers.every) == (6, [])
     coded(pictures)
@@ -151,9 +151,9 @@ def test_without_a_python_to_start_this_process_codes(helpers, pictures, alone, 
 
 def test_a_forked_process_has_no_helpers(helpers, pictures):
     coded(pictures)
-    kadis_helpers._forget()
-    assert kadis_helpers._helpers is not helpers
-    assert kadis_helpers._helpers.every == []
+    kadis_processes._forget()
+    assert kadis_processes._helpers is not helpers
+    assert kadis_processes._helpers.every == []
     assert all(helper.poll() is None for helper in helpers.every)  # the parent's go on
 
 
