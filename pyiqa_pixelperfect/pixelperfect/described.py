@@ -19,7 +19,7 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.ranked import RankedSets
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_stage import fuse_pairs
-from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, describe_pairs
 from pyiqa_pixelperfect.weights import write_atomically
 
@@ -36,6 +36,7 @@ class DescribedSets:
         difference: (C, 2, P, STATISTICS), as in ``PairDescription``, which also says what the next two are.
         mean: (C, 2, P, K).
         amounts: (C, 2, P, K).
+        error: (C, 2, P).
         votes: (C, 2, U), the votes on the U unordered pairs.
         to_clean: (L, R), numbers of the pairs (rung, clean).
     """
@@ -43,6 +44,7 @@ class DescribedSets:
     difference: Tensor
     mean: Tensor
     amounts: Tensor
+    error: Tensor
     votes: Tensor
     to_clean: Tensor
 
@@ -56,7 +58,7 @@ class DescribedSets:
 
     def pairs(self) -> PairDescription:
         """All pairs in one row, couple by couple, crop by crop."""
-        return PairDescription(*(part.flatten(0, 2) for part in (self.difference, self.mean, self.amounts)))
+        return PairDescription(*(part.flatten(0, 2) for part in (self.difference, self.mean, self.amounts, self.error)))
 
     def rows(self, couples: Tensor) -> "DescribedSets":
         """Some couples."""
@@ -68,7 +70,7 @@ class DescribedSets:
         return DescribedSets(**{field.name: getattr(self, field.name).to(device) for field in dataclasses.fields(self)})
 
 
-_PER_COUPLE = ("difference", "mean", "amounts", "votes")
+_PER_COUPLE = ("difference", "mean", "amounts", "error", "votes")
 
 
 @torch.no_grad()
@@ -84,11 +86,15 @@ def describe_sets(maps: DistortionMapNet, sets: RankedSets, votes: Tensor) -> De
     image, reference = torch.cat((known[0], unknown[0])), torch.cat((known[1], unknown[1]))
     statistics = picture_statistics(sets.images)
     logits = fuse_pairs(maps, sets.images, image, reference).float()
-    pairs = describe_pairs(logits, statistics[image], statistics[reference])
-    difference, mean, amounts, ballot = (_by_couple(part, sets.photos) for part in (*pairs, votes))
+    error = torch.cat([
+        mean_squared_error(sets.images[one], sets.images[other])
+        for one, other in zip(image.split(sets.photos), reference.split(sets.photos), strict=True)
+    ])  # fmt: skip
+    pairs = describe_pairs(logits, statistics[image], statistics[reference], error)
+    difference, mean, amounts, error, ballot = (_by_couple(part, sets.photos) for part in (*pairs, votes))
     first = (reference[:: sets.photos] < sets.photos)[: len(known[0]) // sets.photos]
     to_clean = first.nonzero().reshape(sets.ladders, sets.rungs)
-    return DescribedSets(difference, mean, amounts, ballot, to_clean)
+    return DescribedSets(difference, mean, amounts, error, ballot, to_clean)
 
 
 def _by_couple(rows: Tensor, photos: int) -> Tensor:

@@ -26,8 +26,8 @@ from pyiqa_pixelperfect.pixelperfect.map_network import (
     seeded_weights,
     split_pyramid,
 )
-from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
-from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet, describe_pairs
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
+from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, RelationalScoreNet, describe_pairs
 from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
 
 __all__ = ["PixelPerfect"]
@@ -130,7 +130,8 @@ class PixelPerfect(nn.Module):
             ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
         """
         image, reference = check_pair(image, reference, check_range=False)
-        return self._score(self._logits(image, reference), picture_statistics(image), picture_statistics(reference))
+        score: Tensor = self.score_network(self._describe(self._logits(image, reference), image, reference))
+        return score
 
     def maps(self, image: Tensor, reference: Tensor) -> Tensor:
         """Distortion maps ``F`` at full resolution, (B, K, H, W) in [0, 1]; arguments and errors as ``forward``."""
@@ -144,7 +145,7 @@ class PixelPerfect(nn.Module):
         """
         image, reference = check_pair(image, reference, check_range=False)
         logits, network = self._logits(image, reference), self.score_network
-        pairs = describe_pairs(logits, picture_statistics(image), picture_statistics(reference))
+        pairs = self._describe(logits, image, reference)
         verdict = network.verdict(network.lead(network.relation(pairs))).reshape(-1, 1, 1)
         cells = verdict * network.severity(pairs, torch.tanh(logits / 2.0).abs())
         return _full_size(cells.unsqueeze(1), image.shape)
@@ -163,7 +164,7 @@ class PixelPerfect(nn.Module):
         """
         first, second = check_pair(self._read(image, "image"), self._read(reference, "reference"))
         logits = self._logits(first, second)
-        score = self._score(logits, picture_statistics(first), picture_statistics(second))
+        score = self.score_network(self._describe(logits, first, second))
         return Comparison(score=score, maps=self._maps(logits, first.shape), families=self.families)
 
     @torch.no_grad()
@@ -192,13 +193,16 @@ class PixelPerfect(nn.Module):
             if image.shape != last.shape:
                 expected = f"one picture of the size of the reference, {tuple(last.shape)}"
                 raise ImageError(f"candidates[{index}]", expected, str(tuple(image.shape)))
-        pyramids = [self.map_network.encode(image) for image in [*images, last]]
-        statistics = [picture_statistics(image) for image in [*images, last]]
+        pictures = [*images, last]
+        pyramids = [self.map_network.encode(picture) for picture in pictures]
+        statistics = [picture_statistics(picture) for picture in pictures]
         count = len(images)
 
         def against(i: int, j: int) -> Tensor:
             logits = crop_cells(self.map_network.fuse(pyramids[i], pyramids[j]), last.shape)
-            return self._score(logits, statistics[i], statistics[j])[0]
+            error = mean_squared_error(pictures[i], pictures[j])
+            score: Tensor = self.score_network(describe_pairs(logits, statistics[i], statistics[j], error))
+            return score[0]
 
         scores = torch.stack([against(i, count) for i in range(count)])
         pairwise = scores.new_zeros(count, count)
@@ -209,9 +213,9 @@ class PixelPerfect(nn.Module):
         order = sorted(range(count), key=lambda i: -scores[i].item())
         return Ranking(order=order, scores=scores, pairwise=pairwise)
 
-    def _score(self, logits: Tensor, image: Tensor, reference: Tensor) -> Tensor:
-        score: Tensor = self.score_network(describe_pairs(logits, image, reference))
-        return score
+    def _describe(self, logits: Tensor, image: Tensor, reference: Tensor) -> PairDescription:
+        error = mean_squared_error(image, reference)
+        return describe_pairs(logits, picture_statistics(image), picture_statistics(reference), error)
 
     def _read(self, picture: ImageInput, argument: str) -> Tensor:
         return as_image(picture, argument).to(self.map_network.head.weight.device)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 
-__all__ = ["STATISTICS", "picture_statistics"]
+__all__ = ["STATISTICS", "mean_squared_error", "picture_statistics"]
 
 TONE_QUANTILES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.995, 1.0)
 STEP_QUANTILES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
@@ -51,6 +51,11 @@ def picture_statistics(images: Tensor) -> Tensor:
     deviation = (planes.flatten(2).var(2, correction=0) + 1e-6).sqrt()
     parts = [tones, _color_by_tone(_sample(planes)), _clipped(images), deviation, *_steps(opponent_planes(images))]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def mean_squared_error(image: Tensor, reference: Tensor) -> Tensor:
+    """Mean squared difference of all values of pictures (B, 3, H, W), (B,)."""
+    return (image - reference).square().mean((1, 2, 3))
 
 
 def _sample(values: Tensor) -> Tensor:

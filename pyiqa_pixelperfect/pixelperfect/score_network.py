@@ -2,8 +2,8 @@
 
 ``RelationalScoreNet`` reads the maps and, at a glance, both pictures: ``S(a, b) = verdict * severity``. The *verdict*
 in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole; the
-*severity* says how far they are apart: a weighted sum of the amounts that the maps show, raised where the pictures as
-a whole are far apart too, since the strongest distortions look like many families at once.
+*severity* says how far they are apart: a weighted sum of the amounts that the maps show, raised where statistics and
+pixels are far apart too, since the strongest distortions look like several families at once, none at its full amount.
 
 Deviations from the paper, and why:
 
@@ -28,28 +28,32 @@ __all__ = ["PairDescription", "RelationalScoreNet", "describe_pairs"]
 
 FAINT = 0.02  # of a deviation: differences of statistics below that, all together, begin to vanish
 FAINT_AMOUNT = 0.01  # the same for the mean amounts of all families together
+PIXELS_SCALE = 10.0  # brings differences of pixels, 0.1 where they are strong, to the size of the others
 VERDICT_SLOPE = 2.0  # a lead of the hinge loss's margin, 1, is a verdict of 0.96
+FAINT_ERROR = 1e-6  # of mean squared error, below which its root begins to vanish: a third of an 8-bit step
 SHARE_SCALE = 4.0  # brings shares of families to about the size of the standardized differences
 
 
 class PairDescription(NamedTuple):
-    """B pairs in numbers; those of swapped pairs are the negative, except for ``amounts``, which stay."""
+    """B pairs in numbers; swapping turns the sign of the first two and leaves the others."""
 
     difference: Tensor  # (B, STATISTICS), statistics of the image minus those of the reference
     mean: Tensor  # (B, K) in [-1, 1], mean signed map of each family
     amounts: Tensor  # (B, K) in [0, 1], mean absolute signed map of each family
+    error: Tensor  # (B,) in [0, 1], mean squared difference of all values
 
 
-def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor) -> PairDescription:
-    """Describe pairs by their maps and by the statistics of their pictures.
+def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, error: Tensor) -> PairDescription:
+    """Describe pairs by their maps, the statistics of their pictures and the distance of their pixels.
 
     Args:
         logits: (B, K, h, w) of the maps, without cells of padding.
         image: (B, STATISTICS), ``picture_statistics`` of the images.
         reference: likewise of the references.
+        error: (B,), mean squared difference of all values of the two pictures.
     """
     signed = torch.tanh(logits / 2.0).flatten(2)  # 2F - 1
-    return PairDescription(image - reference, signed.mean(2), signed.abs().mean(2))
+    return PairDescription(image - reference, signed.mean(2), signed.abs().mean(2), error)
 
 
 class RelationalScoreNet(nn.Module):
@@ -82,7 +86,7 @@ class RelationalScoreNet(nn.Module):
         self.project = nn.Linear(hidden, embedding)
         # All families weigh the same until ladders and the consensus of other metrics say how they compare.
         self.family_weights = nn.Parameter(torch.zeros(families))
-        self.distance_weight = nn.Parameter(torch.tensor(-1.0))
+        self.distance_weights = nn.Parameter(torch.tensor([-1.0, 1.0]))  # of statistics and of pixels
 
     @torch.no_grad()
     def standardize(self, differences: Iterable[Tensor]) -> None:
@@ -121,7 +125,9 @@ class RelationalScoreNet(nn.Module):
         """How far pictures are apart, (B,), or cell by cell for ``amounts`` (B, K, ...); 0 if they are equal."""
         amounts = pairs.amounts if amounts is None else amounts
         importance = len(self.family_weights) * torch.softmax(self.family_weights, dim=0)  # 1 in the mean
-        raised = 1.0 + F.softplus(self.distance_weight) * self.distance(pairs)
+        pixels = (pairs.error + FAINT_ERROR).sqrt() - FAINT_ERROR**0.5
+        statistics_weight, pixels_weight = F.softplus(self.distance_weights)
+        raised = 1.0 + statistics_weight * self.distance(pairs) + pixels_weight * PIXELS_SCALE * pixels
         return torch.einsum("bk...,k,b->b...", amounts, importance, raised)
 
     def forward(self, pairs: PairDescription) -> Tensor:

@@ -67,7 +67,7 @@ def test_files_hold_them_for_the_same_maps_and_settings_only(small, tmp_path):
     save_sets(path, described, tag)
     again = load_sets(path, tag)
     assert again is not None
-    for name in ("difference", "mean", "amounts", "votes", "to_clean"):
+    for name in ("difference", "mean", "amounts", "error", "votes", "to_clean"):
         assert torch.equal(getattr(again, name), getattr(described, name))
     assert load_sets(path, sets_tag(small.map_network, "others")) is None
     with torch.no_grad():

@@ -26,17 +26,17 @@ def some_pairs(seed: int, count: int = 5, families: int = 3) -> PairDescription:
     generator = torch.Generator().manual_seed(seed)
     logits = 3.0 * torch.randn(count, families, 6, 7, generator=generator)
     image, reference = torch.randn(2, count, STATISTICS, generator=generator)
-    return describe_pairs(logits, image, reference)
+    return describe_pairs(logits, image, reference, 0.01 * torch.rand(count, generator=generator))
 
 
 def swapped(pairs: PairDescription) -> PairDescription:
-    return PairDescription(-pairs.difference, -pairs.mean, pairs.amounts)
+    return PairDescription(-pairs.difference, -pairs.mean, pairs.amounts, pairs.error)
 
 
 def test_a_description_holds_means_of_the_signed_maps_with_and_without_their_sign():
     maps = torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0))
     image, reference = torch.rand(2, 2, STATISTICS)
-    pairs = describe_pairs(maps.logit(), image, reference)
+    pairs = describe_pairs(maps.logit(), image, reference, torch.zeros(2))
     for b in range(2):
         for k in range(3):
             cells = [2 * maps[b, k, y, x].item() - 1 for y in range(5) for x in range(4)]
@@ -51,14 +51,16 @@ def test_the_score_is_the_verdict_times_the_severity():
     with torch.no_grad():
         answers = score(pairs)
         powers = [math.exp(w.item()) for w in score.family_weights]
-        raise_by = math.log1p(math.exp(score.distance_weight.item()))
+        by_statistics, by_pixels = (math.log1p(math.exp(w.item())) for w in score.distance_weights)
         for i in range(5):
             one = PairDescription(*(part[i : i + 1] for part in pairs))
             amounts = sum(3 * powers[k] / sum(powers) * one.amounts[0, k].item() for k in range(3))
             usual = [(d / s).item() for d, s in zip(one.difference[0], score.spread, strict=True)]
             distance = math.sqrt(sum(d * d for d in usual) / STATISTICS + 0.02**2) - 0.02
             verdict = math.tanh(2 * score.lead(score.relation(one)).item())
-            assert answers[i].item() == pytest.approx(verdict * amounts * (1 + raise_by * distance), rel=1e-4)
+            pixels = math.sqrt(one.error.item() + 1e-6) - 1e-3
+            raised = 1 + by_statistics * distance + by_pixels * 10 * pixels
+            assert answers[i].item() == pytest.approx(verdict * amounts * raised, rel=1e-4)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -73,7 +75,7 @@ def test_swapping_turns_the_score_around(seed):
 
 
 def test_equal_pictures_score_exactly_zero():
-    equal = PairDescription(torch.zeros(2, STATISTICS), torch.zeros(2, 3), torch.zeros(2, 3))
+    equal = PairDescription(torch.zeros(2, STATISTICS), torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2))
     assert torch.equal(network()(equal), torch.zeros(2))
 
 
@@ -104,7 +106,7 @@ def test_differences_are_measured_by_their_usual_size():
 
 def test_embeddings_are_unit_vectors_even_for_equal_pictures():
     score = network()
-    equal = PairDescription(torch.zeros(2, STATISTICS), torch.zeros(2, 3), torch.zeros(2, 3))
+    equal = PairDescription(torch.zeros(2, STATISTICS), torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2))
     for pairs in (some_pairs(1), equal):
         length = score.embed(score.relation(pairs)).norm(dim=1)
         assert torch.allclose(length, torch.ones_like(length))

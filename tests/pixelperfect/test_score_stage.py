@@ -21,7 +21,8 @@ def described(seed: int = 0, couples: int = 3) -> DescribedSets:
     amounts = torch.rand(*shape, 14, generator=generator)
     mean = amounts * (2 * torch.rand(*shape, 14, generator=generator) - 1)
     votes = torch.randint(-1, 2, (couples, 2, 1), generator=generator).float()
-    return DescribedSets(torch.randn(*shape, STATISTICS, generator=generator), mean, amounts, votes, TO_CLEAN)
+    difference, error = torch.randn(*shape, STATISTICS, generator=generator), torch.rand(*shape, generator=generator)
+    return DescribedSets(difference, mean, amounts, 0.02 * error, votes, TO_CLEAN)
 
 
 def stage_of(**changes) -> ScoreStage:
@@ -33,7 +34,7 @@ def stage_of(**changes) -> ScoreStage:
 
 
 def one(sets: DescribedSets, couple: int, half: int, pair: int) -> PairDescription:
-    parts = (sets.difference, sets.mean, sets.amounts)
+    parts = (sets.difference, sets.mean, sets.amounts, sets.error)
     return PairDescription(*(part[couple, half, pair][None] for part in parts))
 
 
@@ -92,7 +93,7 @@ def test_the_parts_weigh_as_told():
 
 def test_equal_pictures_are_not_in_order():
     sets = described()
-    nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("difference", "mean", "amounts")}
+    nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("difference", "mean", "amounts", "error")}
     losses = stage_of().eval()(DescribedSets(**nothing, votes=sets.votes, to_clean=TO_CLEAN))
     assert losses["ordered"].item() == 0.0
     assert losses["rank"].item() == losses["climb"].item() == pytest.approx(1.0)
@@ -102,7 +103,7 @@ def test_verdict_and_severity_learn_apart():
     stage = stage_of(weight_contrast=0.0).eval()
     losses = stage(described())
     losses["rank"].backward(retain_graph=True)
-    severity = [stage.score.family_weights, stage.score.distance_weight]
+    severity = [stage.score.family_weights, stage.score.distance_weights]
     assert all(p.grad is None or not p.grad.any() for p in severity)
     stage.zero_grad()
     losses["climb"].backward()
