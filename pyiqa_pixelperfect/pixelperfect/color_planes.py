@@ -1,7 +1,6 @@
 """The color planes that both networks see: luma and two color differences."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ["OPPONENT", "opponent_planes"]
@@ -13,5 +12,6 @@ OPPONENT = ((0.299, 0.587, 0.114), (1.0, -0.5, -0.5), (0.5, -1.0, 0.5))
 
 def opponent_planes(images: Tensor) -> Tensor:
     """Luma and two color differences, (B, 3, H, W), of (B, 3, H, W) RGB."""
-    weights = torch.tensor(OPPONENT, dtype=images.dtype, device=images.device).reshape(3, 3, 1, 1)
-    return F.conv2d(images, weights)
+    red, green, blue = images.unbind(1)
+    # Written out: a convolution of three channels takes ten times as long.
+    return torch.stack([(r * red).add_(green, alpha=g).add_(blue, alpha=b) for r, g, b in OPPONENT], dim=1)
