@@ -1,6 +1,7 @@
 """Stage 2 of training: ranked sets are described by the frozen maps, then the score network learns from them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.ranked import ranked_sets
+from pyiqa_pixelperfect.errors import DataError
 from pyiqa_pixelperfect.pixelperfect.consensus import load_teachers, ranked_votes
 from pyiqa_pixelperfect.pixelperfect.described import (
     DescribedSets,
@@ -47,9 +49,11 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
         The final figures of both networks on held-out photos; empty on all processes but the first.
 
     Raises:
+        DataError: the sets that another process described are not to be found.
         TrainingDivergedError: losses, gradients or weights became non-finite.
     """
     config = run.config.score
+    run.processes.share(maps)  # batch statistics differ between processes, and one network has to describe all
     engine = DistortionEngine(config.engine.settings()) if config.engine else run.engine
     sets = _described(run, maps, engine)
     if not run.processes.first:
@@ -67,14 +71,12 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
 def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> DescribedSets:
     """Describe the sets that are not described yet, batch by batch, and read all of them."""
     config, data, processes = run.config.score, run.config.data, run.processes
-    folder, tag, batches = (
-        run.config.output / "described",
-        sets_tag(maps, _settings(run)),
-        config.crops // config.photos,
-    )
+    folder, tag = run.config.output / "described", sets_tag(maps, _settings(run))
+    batches = config.crops // config.photos
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{batch:06d}.safetensors" for batch in range(batches)]
-    missing = [batch for batch in range(batches) if load_sets(paths[batch], tag) is None]
+    found = [load_sets(path, tag) for path in paths]
+    missing = [batch for batch in range(batches) if found[batch] is None]
     teachers = load_teachers(config.teachers) if config.weight_consensus else []
     dataset = CropDataset(run.photos, config.crop, data.smallest_scale, run.config.seed)
     processes.wait()  # or a fast process would write what a slow one still looks for
@@ -86,11 +88,22 @@ def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> De
         sets = ranked_sets(
             engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, seed=run.config.seed
         )
-        save_sets(paths[batch], describe_sets(maps, sets, ranked_votes(sets, teachers)), tag)
+        part = describe_sets(maps, sets, ranked_votes(sets, teachers)).to(torch.device("cpu"))
+        save_sets(paths[batch], part, tag)
+        found[batch] = part
         for _ in range(processes.world):
             run.logbook.advance("described sets")
     processes.wait()
-    return join_sets(part for path in paths if (part := load_sets(path, tag)) is not None)
+    return join_sets(_whole(part, path, tag) for part, path in zip(found, paths, strict=True))
+
+
+def _whole(part: DescribedSets | None, path: Path, tag: str) -> DescribedSets:
+    """A part of the sets, read if another process described it."""
+    part = part or load_sets(path, tag)
+    if part is None:
+        fix = "All processes must write into one folder: share it between machines."
+        raise DataError("described", f"sets that another process wrote to {path}", "none, or damaged ones", fix)
+    return part
 
 
 def _settings(run: Run) -> str:

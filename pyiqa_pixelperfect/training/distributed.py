@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import ConfigError
 
@@ -41,6 +41,14 @@ class Processes:
         """Wait until all processes are here."""
         if self.world > 1:
             dist.barrier()
+
+    def share(self, network: nn.Module) -> None:
+        """Give all processes the weights and buffers of the first one's network."""
+        if self.world > 1:
+            for tensor in network.state_dict().values():
+                values = tensor.contiguous()
+                dist.broadcast(values, 0)
+                tensor.copy_(values)
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean of a tensor over all processes."""

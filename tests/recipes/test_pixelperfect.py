@@ -176,6 +176,11 @@ def test_a_score_that_learns_from_other_metrics(photos, tmp_path):
     assert any(entry["agreement"] > 0 for entry in log_of(tmp_path) if entry["stage"] == "score")
 
 
+def test_descriptions_that_another_process_did_not_write_are_missed(tmp_path):
+    with pytest.raises(DataError, match=r"described: expected sets that another process wrote to .*none"):
+        score_training._whole(None, tmp_path / "000001.safetensors", "tag")
+
+
 def test_descriptions_are_made_once(straight, photos, monkeypatch):
     files = sorted((straight / "described").iterdir())
     assert len(files) == 2
