@@ -1,0 +1,104 @@
+"""What Pixel Perfect learns end to end, on a configuration that takes seconds (promise T4)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.versions import distorted_versions
+from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.trainer import train
+from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
+from recipes.runs import BRIEF, config_of, log_of, losses_of, tensors_of
+
+
+def test_t4_the_smoke_run_is_short_and_its_loss_falls(smoke):
+    assert float((smoke / "seconds").read_text().split()[1]) < 60  # of computing; a busy machine is not to blame
+    losses = losses_of(smoke, "maps")
+    assert len(losses) == 60
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+    assert len(losses_of(smoke, "score")) == 20
+
+
+def test_the_log_tells_the_whole_run(smoke):
+    log = log_of(smoke)
+    assert [entry["step"] for entry in log if entry["stage"] == "maps"] == list(range(1, 61))
+    assert [entry["step"] for entry in log if entry["stage"] == "score"] == list(range(61, 81))
+    assert [entry["step"] for entry in log if entry["stage"] == "validation"] == [30, 60]
+    assert {"loss", "gradient", "rate", "skipped"} <= log[0].keys()
+    assert log[-1]["stage"] == "final"
+    assert set(log[-1]) == {"step", "stage", "maps_error", "maps_leak", "maps_type", "maps_sign", "score_ordered"}
+    assert (smoke / "previews" / "maps-00000060.png").stat().st_size > 10_000
+
+
+def test_weights_of_the_run_load_and_score(smoke):
+    metric = PixelPerfect.load(smoke / "pixelperfect.safetensors")
+    image, reference = torch.rand(2, 3, 70, 65), torch.rand(2, 3, 70, 65)
+    assert metric(image, reference).isfinite().all()
+    assert torch.equal(metric(image, image), torch.zeros(2))
+    card = metric.card
+    assert {"config", "seed", "photos", "photos_sha256", "figures", "commit", "versions", "license"} <= card.keys()
+    assert card["photos"] == "5 of 6 photos trained on, every fifth held out"
+    assert json.loads(card["figures"])["maps_error"] == round(log_of(smoke)[-1]["maps_error"], 4)
+    assert "photos" not in json.loads(card["config"])  # no paths of the machine it was made on
+    assert str(smoke) not in json.dumps(card)
+
+
+def test_the_maps_of_the_run_are_the_average_of_its_last_checkpoint(smoke):
+    state = latest_checkpoint(smoke)
+    assert state["step"] == 60
+    stored = tensors_of(smoke / "pixelperfect.safetensors")
+    average = {name.removeprefix("module."): t for name, t in state["averaged"].items() if name != "n_averaged"}
+    for name, tensor in average.items():
+        weight = stored[f"map_network.{name}"]
+        assert torch.equal(weight, tensor.to(weight.dtype)), name
+    assert any(not torch.equal(t, average[n.removeprefix("network.")]) for n, t in state["model"].items())
+
+
+def test_the_score_can_be_trained_alone_on_finished_maps(smoke, photos, tmp_path):
+    start = smoke / "pixelperfect.safetensors"
+    train(config_of(photos, tmp_path, f"maps.start={start}", "maps.steps=0", "score.crops=8", "score.steps=4"))
+    before, after = tensors_of(start), tensors_of(tmp_path / "pixelperfect.safetensors")
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items() if name.startswith("map_network"))
+    assert not torch.equal(before["score_network.head.weight"], after["score_network.head.weight"])
+    assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["maps_from"].startswith(start.name)
+
+
+def test_a_score_that_learns_from_other_metrics(photos, tmp_path):
+    pytest.importorskip("piq")
+    votes = ("score.ladders=2", "score.weight_consensus=0.5", "score.teachers=[haarpsi]")
+    train(config_of(photos, tmp_path, *BRIEF, *votes))
+    assert any(entry["agreement"] > 0 for entry in log_of(tmp_path) if entry["stage"] == "score")
+
+
+def test_t4_one_batch_can_be_learned_by_heart(photos):
+    """Distortions of a visible strength all over the picture: what cannot be seen cannot be learned."""
+    settings = {"counts": (1.0,), "untouched": 0.0, "amounts": (0.6, 1.0), "shapes": (0.0, 0.9, 0.0, 0.1, 0.0, 0.0)}
+    config = config_of(
+        photos, Path("unused"), *(f"engine.{k}={list(v) if isinstance(v, tuple) else v}" for k, v in settings.items())
+    )
+    from pyiqa_pixelperfect.data.crops import CropDataset
+    from pyiqa_pixelperfect.data.pristine import list_photos
+
+    dataset = CropDataset(list_photos(photos), 64, 1.0, seed=0)
+    clean = torch.stack([dataset[n][1] for n in range(4)]).float() / 255
+    versions = distorted_versions(DistortionEngine(config.engine.settings()), clean, np.arange(4), 1, seed=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = DistortionMapNet(14, (8, 12, 16, 24, 32), (16, 16, 24, 24))
+    stage = MapStage(network, MapStageConfig(steps=1, photos=4, learning_rate=1.0)).train()
+    optimizer = torch.optim.Adam(stage.parameters(), lr=0.01)
+    losses = []
+    for _ in range(120):
+        loss = stage(versions, 10.0)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses[-10:]) <= 0.1 * losses[0]
