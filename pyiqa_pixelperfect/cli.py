@@ -151,6 +151,42 @@ def train(
 
 
 @app.command()
+def regress(
+    config: Annotated[str, typer.Argument(help="A YAML file, or a shipped one such as contrique/regress.yaml.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change, such as head.ratings=mos.csv."),
+    ] = None,
+) -> None:
+    """Fit a head to rated pictures: ridge regression on features of a trained encoder."""
+    from pyiqa_pixelperfect.commands import regress as command
+
+    command.regress(config, settings or [])
+
+
+@app.command()
+def convert(
+    system: Annotated[str, typer.Argument(help="Whose files they are, such as contrique.")],
+    files: Annotated[list[Path], typer.Argument(help="What its authors published: CHECKPOINT [REGRESSOR].")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write.", show_default="SYSTEM-converted.safetensors")
+    ] = None,
+    lower_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--lower-better/--higher-better",
+            help="Which labels the regressor predicts.",
+            show_default="told from its name",
+        ),
+    ] = None,
+) -> None:
+    """Turn published weights into a file of this package, without running anything that is in them."""
+    from pyiqa_pixelperfect.commands import convert as command
+
+    command.convert(system, files, out, lower_better)
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check the installation: versions, registration in pyiqa, weights, devices. Exit code 1 if something is wrong."""
     from pyiqa_pixelperfect.commands import doctor as command

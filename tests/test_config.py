@@ -9,7 +9,7 @@ import yaml
 from pyiqa_pixelperfect.config import Config, build_config, find_config, read_settings
 from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.pixelperfect.config import EngineConfig, PixelPerfectConfig
-from pyiqa_pixelperfect.systems import load_config
+from pyiqa_pixelperfect.systems import Conversion, convert, load_config, load_regression, regress
 
 
 class Part(Config):
@@ -203,3 +203,12 @@ def test_the_engine_has_one_set_of_defaults():
 
     assert EngineConfig().settings() == PlanSettings()
     assert math.isclose(sum(EngineConfig().shapes), 1.0)
+
+
+def test_a_system_without_heads_or_published_files_says_so():
+    with pytest.raises(ConfigError, match="one that has heads to fit to ratings, got 'pixelperfect'"):
+        load_regression("pixelperfect/smoke.yaml")
+    with pytest.raises(ConfigError, match="one that has heads to fit"):
+        regress(load_config("pixelperfect/smoke.yaml"))
+    with pytest.raises(ConfigError, match="one that has published files to convert, got 'pixelperfect'"):
+        convert("pixelperfect", Conversion([], Path("w.safetensors")))

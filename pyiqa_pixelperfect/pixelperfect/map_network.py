@@ -11,8 +11,7 @@ Deviations from the paper, and why:
   and, unlike group or layer normalization, never looks across the picture, which exact tiling needs.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -22,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 
-__all__ = ["MAP_STRIDE", "DistortionMapNet", "Encoder", "FusionDecoder", "PairFusion", "crop_cells", "seeded_weights",
+__all__ = ["MAP_STRIDE", "DistortionMapNet", "Encoder", "FusionDecoder", "PairFusion", "crop_cells",
            "split_pyramid"]  # fmt: skip
 
 STRIDE = 32  # of the deepest encoder level: sides are padded to a multiple of it
@@ -189,14 +188,6 @@ class DistortionMapNet(nn.Module):
         """
         logits = self.fuse(*split_pyramid(self.encode(torch.cat((image, reference)))))
         return torch.sigmoid(crop_cells(logits, image.shape))
-
-
-@contextmanager
-def seeded_weights(seed: int) -> Iterator[None]:
-    """Networks built inside get initial weights drawn from ``seed``; the caller's generators are left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which would seed the GPUs too
-        yield
 
 
 def split_pyramid(pyramid: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.errors import ImageError, WeightsError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import ImageInput, as_image, check_pair
@@ -23,7 +24,6 @@ from pyiqa_pixelperfect.pixelperfect.map_network import (
     MAP_STRIDE,
     DistortionMapNet,
     crop_cells,
-    seeded_weights,
     split_pyramid,
 )
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
@@ -21,7 +22,7 @@ from pyiqa_pixelperfect.pixelperfect.described import (
     save_sets,
     sets_tag,
 )
-from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, seeded_weights
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.score_stage import ScoreStage

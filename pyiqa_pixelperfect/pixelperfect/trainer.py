@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_photos
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.errors import ConfigError, DataError, WeightsError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
-from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, seeded_weights
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_training import train_maps
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.run import Run

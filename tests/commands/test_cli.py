@@ -23,7 +23,7 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for command in ("compare", "rank", "distort", "catalog", "train", "doctor"):
+    for command in ("compare", "rank", "distort", "catalog", "train", "regress", "convert", "doctor"):
         assert command in done.stdout
 
 
@@ -66,3 +66,35 @@ def test_device_names() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(ConfigError, match="--device"):
         choose_device("cuda:99")
+
+
+def test_regress_calls_the_system_of_the_config(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyiqa_pixelperfect import systems
+
+    seen = []
+    monkeypatch.setattr(systems, "load_regression", lambda *asked: asked)
+    monkeypatch.setattr(systems, "regress", lambda config: seen.append(config) or Path("head.safetensors"))
+    assert run("regress", "some.yaml", "head.limit=50").out == "head.safetensors\n"
+    assert seen == [("some.yaml", ["head.limit=50"])]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [((), None), (("--lower-better",), True), (("--higher-better",), False)]
+)
+def test_convert_hands_the_files_over(run, monkeypatch: pytest.MonkeyPatch, options, expected) -> None:
+    from pyiqa_pixelperfect.commands import convert as command
+
+    seen = []
+    monkeypatch.setattr(command, "convert_files", lambda *asked: seen.append(asked) or asked[1].output)
+    assert run("convert", "contrique", "a.tar", "b.save", *options).out == "contrique-converted.safetensors\n"
+    assert run("convert", "contrique", "a.tar", "--out", "w.safetensors").out == "w.safetensors\n"
+    system, conversion = seen[0]
+    assert system == "contrique"
+    assert list(conversion.files) == [Path("a.tar"), Path("b.save")]
+    assert conversion.lower_better is expected
+
+
+def test_an_unknown_system_is_one_line(run) -> None:
+    result = run("convert", "contriqe", "a.tar")
+    assert result.code == 2
+    assert result.err.startswith("error: system: expected one of")

@@ -20,8 +20,14 @@ from pyiqa_pixelperfect.startup.rows import METRIC_ROWS, architectures
 SCORE_TOLERANCE = 1e-5
 
 every_metric = pytest.mark.parametrize("metric", METRIC_ROWS, indirect=True, scope="module")
-with_reference = pytest.mark.parametrize(
-    "metric", [name for name, row in METRIC_ROWS.items() if row["metric_mode"] == "FR"], indirect=True, scope="module"
+FULL_REFERENCE = [name for name, row in METRIC_ROWS.items() if row["metric_mode"] == "FR"]
+with_reference = pytest.mark.parametrize("metric", FULL_REFERENCE, indirect=True, scope="module")
+#: Relational scores say which of the two is better; distances, lower for better images, only how far apart they are.
+relational = pytest.mark.parametrize(
+    "metric", [name for name in FULL_REFERENCE if not METRIC_ROWS[name]["lower_better"]], indirect=True, scope="module"
+)
+distance = pytest.mark.parametrize(
+    "metric", [name for name in FULL_REFERENCE if METRIC_ROWS[name]["lower_better"]], indirect=True, scope="module"
 )
 
 
@@ -82,16 +88,23 @@ def test_a_damaged_image_scores_worse_than_its_clean_version(metric, photographs
     assert ((better < 0) if metric.lower_better else (better > 0)).all()
 
 
-@with_reference
+@relational
 def test_the_image_comes_first_and_above_zero_is_better(metric, photographs, damaged):
     assert (metric(photographs, damaged) > 0).all()
     assert (metric(damaged, photographs) < 0).all()
 
 
-@with_reference
+@relational
 def test_swapping_image_and_reference_flips_the_sign(metric, photographs, damaged):
     total = metric(photographs, damaged) + metric(damaged, photographs)
     assert total.abs().max() <= SCORE_TOLERANCE
+
+
+@distance
+def test_a_distance_is_above_zero_and_the_same_both_ways(metric, photographs, damaged):
+    there, back = metric(photographs, damaged), metric(damaged, photographs)
+    assert (there > 0).all()
+    assert (there - back).abs().max() <= SCORE_TOLERANCE
 
 
 @with_reference
