@@ -46,7 +46,15 @@ def _pixelperfect() -> System:
     return System(PixelPerfectConfig, train)
 
 
-SYSTEMS: Mapping[str, Callable[[], System]] = {"pixelperfect": _pixelperfect}
+def _contrique() -> System:
+    from pyiqa_pixelperfect.contrique.config import ContriqueConfig, ContriqueRegression
+    from pyiqa_pixelperfect.contrique.regression import regress
+    from pyiqa_pixelperfect.contrique.trainer import train
+
+    return System(ContriqueConfig, train, ContriqueRegression, regress)
+
+
+SYSTEMS: Mapping[str, Callable[[], System]] = {"pixelperfect": _pixelperfect, "contrique": _contrique}
 
 
 def _system(name: object) -> System:

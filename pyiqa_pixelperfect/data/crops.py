@@ -57,10 +57,14 @@ class CropDataset(Dataset[tuple[int, Tensor]]):
             self._room -= photo.nbytes
         return photo
 
+    def photo_number(self, index: int) -> int:
+        """Which photo item ``index`` is cut from."""
+        epoch, place = divmod(index, len(self.photos))
+        return int(_permutation(self.seed, epoch, len(self.photos))[place])
+
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
         """Return ``index`` and its crop, (3, crop, crop) uint8."""
-        epoch, place = divmod(index, len(self.photos))
-        photo = self._photo(int(_permutation(self.seed, epoch, len(self.photos))[place]))
+        photo = self._photo(self.photo_number(index))
         scale_draw, y_draw, x_draw, flip = planned_uniform(self.seed, 0, np.array([index]), _STREAM_CROP, 4)[0]
         short = min(photo.shape[-2:])
         # Half of the crops at full size; never reduce so far that the photo does not fill the crop.

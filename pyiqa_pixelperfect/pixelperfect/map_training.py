@@ -4,7 +4,6 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
@@ -13,7 +12,7 @@ from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.training.checkpoint import save_checkpoint
-from pyiqa_pixelperfect.training.distributed import Processes
+from pyiqa_pixelperfect.training.distributed import parallel
 from pyiqa_pixelperfect.training.guards import check_finite
 from pyiqa_pixelperfect.training.precision import autocast
 from pyiqa_pixelperfect.training.schedule import geometric, warmup_cosine
@@ -46,7 +45,7 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         optimizer.load_state_dict(resumed["optimizer"])
         average.load_state_dict(resumed["averaged"])
         first = resumed["step"]
-    model = _parallel(stage, processes).train()
+    model = parallel(stage, processes).train()
     dataset = CropDataset(run.photos, data.crop, data.smallest_scale, run.config.seed)
     sampler = StepSampler(first, config.steps, config.photos, processes.rank, processes.world)
     run.logbook.stage("maps", config.steps, first)
@@ -99,12 +98,3 @@ def _checkpoint(run: Run, step: int, stage: nn.Module, optimizer: torch.optim.Op
         check_finite(step, state)
     state = {"step": step, "optimizer": optimizer.state_dict(), "guard": run.guard.state_dict()}
     save_checkpoint(run.config.output, step, run.identity | state | weights)
-
-
-def _parallel(stage: nn.Module, processes: Processes) -> nn.Module:
-    if processes.world == 1:
-        return stage
-    if processes.device.type == "cuda":
-        stage = nn.SyncBatchNorm.convert_sync_batchnorm(stage)
-        return DistributedDataParallel(stage, device_ids=[processes.device])
-    return DistributedDataParallel(stage)

@@ -11,14 +11,13 @@ and a run killed at any moment continues to the same bits (on one device and bui
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_photos
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
-from pyiqa_pixelperfect.errors import ConfigError, DataError, WeightsError
+from pyiqa_pixelperfect.errors import WeightsError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_training import train_maps
@@ -30,6 +29,7 @@ from pyiqa_pixelperfect.pixelperfect.validation import HeldOut, require_previews
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
 from pyiqa_pixelperfect.training.distributed import Processes, join_processes
 from pyiqa_pixelperfect.training.guards import FiniteGuard
+from pyiqa_pixelperfect.training.identity import FREE, check_same_run, fingerprint
 from pyiqa_pixelperfect.training.logbook import Logbook
 from pyiqa_pixelperfect.training.provenance import UNKNOWN, code_versions, commits_of, current_commit
 from pyiqa_pixelperfect.weights import file_sha256, load_weights
@@ -74,7 +74,7 @@ def _train(config: PixelPerfectConfig, processes: Processes) -> Path:
     origin = load_maps(maps, config.maps.start) if config.maps.start else ""
     resumed = latest_checkpoint(config.output) or {}
     digest = photos_digest(photos)
-    _check_same_run(config, digest, resumed)
+    check_same_run(config.output, _fingerprint(config), digest, resumed)
     began = resumed.get("commits", [UNKNOWN]) if resumed else []
     identity = {"config": _fingerprint(config), "photos": digest, "commits": commits_of(began, current_commit())}
     engine = DistortionEngine(config.engine.settings())
@@ -118,31 +118,7 @@ def load_maps(maps: DistortionMapNet, path: Path) -> str:
 
 
 def _fingerprint(config: PixelPerfectConfig) -> str:
-    """What must not change between the parts of a run; where it runs and how often it reports may."""
-    free = {"output", "device", "log_every", "checkpoint_every", "preview_every", "validate_every"}
-    return config.model_dump_json(exclude=free)
-
-
-def _check_same_run(config: PixelPerfectConfig, digest: str, resumed: dict[str, Any]) -> None:
-    if not resumed:
-        return
-    saved, given = (_flat(json.loads(text)) for text in (resumed["config"], _fingerprint(config)))
-    given["data.workers"] = saved.get("data.workers")  # they change nothing
-    changed = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
-    if changed:
-        now = ", ".join(f"{key}={given.get(key)} (was {saved.get(key)})" for key in changed)
-        fix = "Give another output folder, or delete the old run."
-        raise ConfigError("output", f"the configuration of the run in {config.output}", now, fix)
-    if resumed.get("photos", digest) != digest:  # runs of before did not note it
-        fix = "Put them back, or give another output folder."
-        raise DataError("photos", f"those that the run in {config.output} began with", "others", fix)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+    return fingerprint(config, FREE | {"preview_every", "validate_every"})
 
 
 def _card(run: Run, photos: list[Path], figures: dict[str, float], origin: str) -> dict[str, str]:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from pyiqa_pixelperfect.errors import ConfigError
 
-__all__ = ["Processes", "gather_with_gradient", "join_processes"]
+__all__ = ["Processes", "gather_with_gradient", "join_processes", "parallel"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ def _check_device(device: str) -> None:
         raise ConfigError("device", expected, repr(device)) from error
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device", expected, f"{device!r}, but torch finds no CUDA device", "Use device=cpu.")
+
+
+def parallel(stage: nn.Module, processes: Processes) -> nn.Module:
+    """Wrap a stage so that all processes average its gradients; batch statistics are joined too, on GPUs."""
+    if processes.world == 1:
+        return stage
+    if processes.device.type == "cuda":
+        stage = nn.SyncBatchNorm.convert_sync_batchnorm(stage)
+        return DistributedDataParallel(stage, device_ids=[processes.device])
+    return DistributedDataParallel(stage)
 
 
 def gather_with_gradient(values: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.trainer import train
 from pyiqa_pixelperfect.training import logbook
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
+from pyiqa_pixelperfect.training.identity import check_same_run
 from recipes.runs import BRIEF, PROGRAM, StoppedError, arguments, assert_same, config_of, tensors_of
 
 
@@ -117,9 +118,9 @@ def test_other_photos_do_not_resume(straight, photos, tmp_path):
     manifest = tmp_path / "list.csv"
     state = latest_checkpoint(straight)
     config = config_of(photos, straight, *BRIEF)
-    trainer._check_same_run(config, state["photos"], state)
+    check_same_run(config.output, trainer._fingerprint(config), state["photos"], state)
     with pytest.raises(DataError, match=r"photos: expected those that the run in .* began with, got others"):
-        trainer._check_same_run(config, "other", state)
+        check_same_run(config.output, trainer._fingerprint(config), "other", state)
     manifest.write_text("file\n" + "\n".join(map(str, listed[:3])))
     with pytest.raises(DataError, match="at least 5 photos"):
         train(config_of(manifest, tmp_path / "run", *BRIEF))
