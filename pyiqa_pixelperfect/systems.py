@@ -54,7 +54,26 @@ def _contrique() -> System:
     return System(ContriqueConfig, train, ContriqueRegression, regress)
 
 
-SYSTEMS: Mapping[str, Callable[[], System]] = {"pixelperfect": _pixelperfect, "contrique": _contrique}
+def _grepq() -> System:
+    from pyiqa_pixelperfect.grepq.config import LowLevelConfig
+    from pyiqa_pixelperfect.grepq.trainer import train
+
+    return System(LowLevelConfig, train)
+
+
+def _grepq_high() -> System:
+    from pyiqa_pixelperfect.grepq.config import HighLevelConfig
+    from pyiqa_pixelperfect.grepq.high_trainer import train
+
+    return System(HighLevelConfig, train)
+
+
+SYSTEMS: Mapping[str, Callable[[], System]] = {
+    "pixelperfect": _pixelperfect,
+    "contrique": _contrique,
+    "grepq": _grepq,
+    "grepq-high": _grepq_high,
+}
 
 
 def _system(name: object) -> System:
