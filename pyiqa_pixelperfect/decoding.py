@@ -7,6 +7,7 @@ are not opaque have no defined color, so pictures with such pixels are refused.
 """
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,19 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ImageReadError
 
-__all__ = ["FORMATS", "MAXIMUM_PIXELS", "UnusablePictureError", "picture_to_tensor", "read_image"]
+__all__ = ["FORMATS", "MAXIMUM_LARGE_PIXELS", "MAXIMUM_PIXELS", "UnusablePictureError", "picture_to_pixels",
+           "read_image", "read_pixels"]  # fmt: skip
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000")
 """Pillow's names of the formats that are opened; all others are refused before any of their code runs."""
 
 MAXIMUM_PIXELS = 89_478_485
 """Width times height; Pillow's own limit (1 GiB / 4 bytes / 3 channels), held even where its check is switched off."""
+
+MAXIMUM_LARGE_PIXELS = 2 * MAXIMUM_PIXELS
+"""The same where 8-bit pixels are kept as they are, a quarter of the memory; above it, Pillow itself refuses."""
+
+_ROWS = 512  # turned into an array at a time: Pillow makes two copies of what it hands over
 
 
 class UnusablePictureError(Exception):
@@ -49,12 +56,23 @@ def read_image(path: str | os.PathLike[str], *, maximum_pixels: int = MAXIMUM_PI
     Raises:
         ImageReadError: no such file, not one of the formats, damaged, too large, or with pixels that are not opaque.
     """
+    pixels = read_pixels(path, maximum_pixels=maximum_pixels)
+    return pixels.contiguous() if pixels.is_floating_point() else pixels.to(torch.float32).div_(255.0)
+
+
+def read_pixels(path: str | os.PathLike[str], *, maximum_pixels: int = MAXIMUM_LARGE_PIXELS) -> Tensor:
+    """Decode one picture file and leave 8-bit pixels as they are: ``(1, 3, H, W)``, as from ``picture_to_pixels``.
+
+    Arguments and errors as for ``read_image``.
+    """
     name = os.fsdecode(path)
     _require_file(name)
     try:
-        with Image.open(name, formats=FORMATS) as picture:
-            _require_size(picture, maximum_pixels)
-            return picture_to_tensor(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below, and an error
+            with Image.open(name, formats=FORMATS) as picture:
+                _require_size(picture, maximum_pixels)
+                return picture_to_pixels(picture)
     except UnusablePictureError as problem:
         raise ImageReadError(name, problem.expected, problem.got, problem.fix) from None
     except Exception as error:  # decoders raise dozens of types on damaged files: OSError, struct.error, KeyError ...
@@ -67,8 +85,12 @@ def read_image(path: str | os.PathLike[str], *, maximum_pixels: int = MAXIMUM_PI
         ) from error
 
 
-def picture_to_tensor(picture: Image.Image) -> Tensor:
-    """Return a PIL image as ``(1, 3, H, W)`` float32 in ``[0, 1]``, upright."""
+def picture_to_pixels(picture: Image.Image) -> Tensor:
+    """Return the pixels of a PIL image, upright and RGB, ``(1, 3, H, W)``.
+
+    Returns:
+        uint8 in 0..255; float32 in ``[0, 1]`` for 16-bit gray, its three channels being one and the same memory.
+    """
     white = _sixteen_bit_white(picture)
     transparent = picture.info.get("transparency")
     picture = ImageOps.exif_transpose(picture)
@@ -77,7 +99,7 @@ def picture_to_tensor(picture: Image.Image) -> Tensor:
         if isinstance(transparent, int) and bool((levels == transparent).any()):
             raise _transparency()
         gray = torch.from_numpy(levels / np.float32(white)).clamp_(0, 1)
-        return gray.expand(1, 3, -1, -1).contiguous()
+        return gray.expand(1, 3, -1, -1)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         raise UnusablePictureError(
             "a picture with 8 or 16 bits a channel",
@@ -89,8 +111,16 @@ def picture_to_tensor(picture: Image.Image) -> Tensor:
         lowest = picture.getchannel("A").getextrema()[0]
         if lowest != 255:
             raise _transparency()
-    pixels = np.array(picture.convert("RGB"))  # a copy that torch may own
-    return torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0).to(torch.float32).div_(255.0).contiguous()
+    return _planes(picture.convert("RGB")).unsqueeze(0)
+
+
+def _planes(picture: Image.Image) -> Tensor:
+    """Pixels of an RGB image, (3, H, W) uint8."""
+    planes = torch.empty(3, picture.height, picture.width, dtype=torch.uint8)
+    for top in range(0, picture.height, _ROWS):
+        rows = np.array(picture.crop((0, top, picture.width, min(top + _ROWS, picture.height))))
+        planes[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
+    return planes
 
 
 def _require_file(name: str) -> None:

@@ -14,12 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pyiqa_pixelperfect.decoding import UnusablePictureError, picture_to_tensor, read_image
+from pyiqa_pixelperfect.decoding import UnusablePictureError, picture_to_pixels, read_image, read_pixels
 from pyiqa_pixelperfect.errors import ImageError, ImageReadError
+from pyiqa_pixelperfect.pictures import Picture
 
-__all__ = ["MINIMUM_SIZE", "ImageInput", "as_image", "check_image", "check_pair", "read_image"]
+__all__ = ["MINIMUM_SIZE", "ImageInput", "as_image", "as_picture", "check_image", "check_pair", "match_pictures",
+           "read_image"]  # fmt: skip
 
-ImageInput: TypeAlias = Tensor | Image.Image | str | os.PathLike[str]
+ImageInput: TypeAlias = Tensor | Image.Image | Picture | str | os.PathLike[str]
 
 MINIMUM_SIZE = 32
 """Shortest accepted side in pixels: below it the deepest feature level of the networks has nothing left to see."""
@@ -47,9 +49,21 @@ def as_image(value: ImageInput, argument: str) -> Tensor:
     """
     if isinstance(value, str | os.PathLike):
         return check_image(read_image(value), argument)
-    if isinstance(value, Image.Image):
+    return as_picture(value, argument).whole()
+
+
+def as_picture(value: ImageInput, argument: str) -> Picture:
+    """Turn anything that counts as a picture into a checked one whose 8-bit pixels stay as they are.
+
+    Files may be twice as large as for ``as_image``; arguments and errors are the same otherwise.
+    """
+    if isinstance(value, Picture):
+        return value
+    if isinstance(value, str | os.PathLike):
+        pixels = read_pixels(value)
+    elif isinstance(value, Image.Image):
         try:
-            tensor = picture_to_tensor(value)
+            pixels = picture_to_pixels(value)
         except UnusablePictureError as problem:
             raise ImageError(argument, problem.expected, problem.got, problem.fix) from None
         except Exception as error:  # a lazily opened file decodes only now, and may turn out to be damaged
@@ -57,8 +71,10 @@ def as_image(value: ImageInput, argument: str) -> Tensor:
             raise ImageReadError(
                 argument, "a PIL image that decodes", got, "Check that its file is complete."
             ) from error
-        return check_image(tensor, argument)
-    return check_image(value, argument)
+    else:
+        return Picture(check_image(value, argument))
+    _check_shape(pixels, argument, MINIMUM_SIZE)  # what was decoded is finite, in range and RGB
+    return Picture(pixels)
 
 
 def check_image(tensor: Tensor, argument: str, *, check_range: bool = True, minimum_size: int = MINIMUM_SIZE) -> Tensor:
@@ -107,6 +123,16 @@ def check_pair(image: Tensor, reference: Tensor, *, check_range: bool = True) ->
     """
     image = check_image(image, "image", check_range=check_range)
     reference = check_image(reference, "reference", check_range=check_range)
+    return _matched(image, reference)
+
+
+def match_pictures(image: Picture, reference: Picture) -> tuple[Picture, Picture]:
+    """Check an image and its reference against each other, as ``check_pair`` does."""
+    pair = _matched(image.pixels, reference.pixels)
+    return Picture(pair[0]), Picture(pair[1])
+
+
+def _matched(image: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     if image.device != reference.device:
         raise ImageError(
             "reference",

@@ -40,6 +40,7 @@ def comparison_page(
     index: int = 0,
     *,
     names: tuple[str, str] = ("image", "reference"),
+    size: Sequence[int] | None = None,
     footer: Mapping[str, str] | None = None,
 ) -> str:
     """Render one pair of a comparison as a page.
@@ -50,6 +51,7 @@ def comparison_page(
         comparison: what ``PixelPerfect.compare`` returned for them.
         index: which pair of the batch.
         names: what to call the two pictures.
+        size: height and width to tell, where ``image`` is a smaller version of what was compared.
         footer: versions, hashes and the like, by label.
 
     Returns:
@@ -66,7 +68,7 @@ def comparison_page(
         cards={name: _relief_uri(fields[name], picture) for name in shown},
         image={"name": names[0], "uri": _picture_uri(picture, PICTURE_SIDE)},
         reference={"name": names[1], "uri": _picture_uri(other, PICTURE_SIDE)},
-        size=picture.shape[-2:],
+        size=size or picture.shape[-2:],
         footer=footer or {},
     )
 
@@ -79,6 +81,7 @@ def ranking_page(
     *,
     names: Sequence[str],
     reference_name: str = "reference",
+    size: Sequence[int] | None = None,
     footer: Mapping[str, str] | None = None,
 ) -> str:
     """Render a ranking as a page.
@@ -90,6 +93,7 @@ def ranking_page(
         summaries: what differs from the reference, per candidate, by position.
         names: what to call the candidates, by position.
         reference_name: what to call the reference.
+        size: as for ``comparison_page``.
         footer: versions, hashes and the like, by label.
 
     Returns:
@@ -121,7 +125,7 @@ def ranking_page(
         rows=rows,
         cells=cells,
         reference={"name": reference_name, "uri": _picture_uri(reference[0], RANKED_SIDE)},
-        size=reference.shape[-2:],
+        size=size or reference.shape[-2:],
         footer=footer or {},
     )
 

@@ -10,6 +10,7 @@ from pyiqa_pixelperfect import __version__
 from pyiqa_pixelperfect.commands.terminal import (
     PAGE_FORMATS,
     check_outputs,
+    for_drawing,
     labels,
     load_network,
     print_json,
@@ -17,7 +18,7 @@ from pyiqa_pixelperfect.commands.terminal import (
     signed_text,
     working,
 )
-from pyiqa_pixelperfect.images import as_image
+from pyiqa_pixelperfect.images import as_picture
 from pyiqa_pixelperfect.plots import comparison_figure, save_figure
 from pyiqa_pixelperfect.plots.style import number
 from pyiqa_pixelperfect.report import comparison_page, save_page
@@ -45,17 +46,19 @@ def compare(
     """
     check_outputs(outputs)
     with working("Comparing"):
-        pictures = as_image(image, str(image)), as_image(reference, str(reference))
+        pictures = as_picture(image, str(image)), as_picture(reference, str(reference))
         result = load_network(weights, device).compare(*pictures)
         summary = result.summary()
     names = labels([image, reference])
     with working("Drawing"):
+        drawn = [for_drawing(picture) for picture in pictures] if outputs else []
         for path in outputs:
+            both, size = (names[0], names[1]), pictures[0].shape[-2:]
             if path.suffix.lower() in PAGE_FORMATS:
-                page = comparison_page(*pictures, result, names=(names[0], names[1]), footer=footer(weights))
+                page = comparison_page(drawn[0], drawn[1], result, names=both, size=size, footer=footer(weights))
                 save_page(page, path)
             else:
-                save_figure(comparison_figure(*pictures, result, names=(names[0], names[1])), path)
+                save_figure(comparison_figure(drawn[0], drawn[1], result, names=both), path)
     notes = [f"wrote {path}" for path in outputs]
     if as_json:
         print_json(

@@ -10,6 +10,7 @@ from pyiqa_pixelperfect.commands.compare import footer
 from pyiqa_pixelperfect.commands.terminal import (
     PAGE_FORMATS,
     check_outputs,
+    for_drawing,
     labels,
     load_network,
     print_json,
@@ -17,7 +18,7 @@ from pyiqa_pixelperfect.commands.terminal import (
     signed_text,
     working,
 )
-from pyiqa_pixelperfect.images import as_image
+from pyiqa_pixelperfect.images import as_picture
 from pyiqa_pixelperfect.pixelperfect.comparison import Ranking
 from pyiqa_pixelperfect.plots import ranking_figure, save_figure
 from pyiqa_pixelperfect.report import ranking_page, save_page
@@ -44,27 +45,26 @@ def rank(
     """
     check_outputs(outputs)
     with working(f"Comparing {len(images)} pictures"):
-        base = as_image(reference, str(reference))
-        candidates = [as_image(path, str(path)) for path in images]
-        network = load_network(weights, device)
-        ranking = network.rank(candidates, base)
-        summaries = [network.compare(candidate, base).summary() for candidate in candidates]
-    names = labels(images)
+        pictures = [as_picture(path, str(path)) for path in (reference, *images)]
+        ranking = load_network(weights, device).rank(pictures[1:], pictures[0])
+    names, summaries = labels(images), ranking.summaries
     with working("Drawing"):
+        drawn = [for_drawing(picture) for picture in pictures] if outputs else []
         for path in outputs:
             if path.suffix.lower() in PAGE_FORMATS:
                 page = ranking_page(
-                    base,
-                    candidates,
+                    drawn[0],
+                    drawn[1:],
                     ranking,
                     summaries,
                     names=names,
                     reference_name=reference.name,
+                    size=pictures[0].shape[-2:],
                     footer=footer(weights),
                 )
                 save_page(page, path)
             else:
-                save_figure(ranking_figure(base, candidates, ranking, names), path)
+                save_figure(ranking_figure(drawn[0], drawn[1:], ranking, names), path)
     if as_json:
         result = ranking.to_dict([str(path) for path in images])
         for row in result["ranking"]:

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ConfigError
+from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.plots import FIGURE_FORMATS
 from pyiqa_pixelperfect.plots.style import number
@@ -20,6 +22,7 @@ __all__ = [
     "PAGE_FORMATS",
     "check_outputs",
     "choose_device",
+    "for_drawing",
     "labels",
     "load_network",
     "print_json",
@@ -29,6 +32,8 @@ __all__ = [
 ]
 
 PAGE_FORMATS = (".html", ".htm")
+
+_DRAWN_SIDE = 2800  # px: more than any figure or page shows
 
 
 @contextmanager
@@ -85,6 +90,11 @@ def check_outputs(outputs: Sequence[Path]) -> None:
         if path.suffix.lower() not in (*FIGURE_FORMATS, *PAGE_FORMATS):
             accepted = ", ".join((*FIGURE_FORMATS, ".html"))
             raise ConfigError("--out", f"a file name ending in {accepted}", repr(path.name))
+
+
+def for_drawing(picture: Picture) -> Tensor:
+    """Return ``(1, 3, h, w)`` float32 in ``[0, 1]``: the picture itself, or, of a large one, a smaller version."""
+    return picture.smaller(_DRAWN_SIDE)
 
 
 def choose_device(name: str) -> torch.device:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ImageError
@@ -25,7 +26,10 @@ class Comparison:
     Attributes:
         score: ``(B,)``; > 0: the image is better than its reference, 0: equal; higher is better.
         maps: ``(B, K, H, W)`` in ``[0, 1]``; > 0.5: the image has more of the family there, 0.5: no difference.
+            Of pictures above 16 megapixels ``(B, K, ceil(H/4), ceil(W/4))``, one value per 4x4 pixels.
         families: names of the K maps.
+        stride: pixels per value of the maps, along either side: 1 or 4.
+        size: ``(H, W)`` of the pictures; by default that of the maps.
 
     Raises:
         ImageError: the shapes do not fit together.
@@ -34,6 +38,8 @@ class Comparison:
     score: Tensor
     maps: Tensor
     families: tuple[str, ...] = FAMILIES
+    stride: int = 1
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         expected = (self.score.numel(), len(self.families))
@@ -43,8 +49,34 @@ class Comparison:
 
     @property
     def signed(self) -> Tensor:
-        """``(B, K, H, W)`` in ``[-1, 1]``: ``2 * maps - 1``; positive: the image has more of the family."""
+        """Like ``maps``, in ``[-1, 1]``: ``2 * maps - 1``; positive: the image has more of the family."""
         return 2 * self.maps - 1
+
+    def region(self, rows: slice, columns: slice) -> Tensor:
+        """Maps of a part of the pictures at full size, whatever their stride.
+
+        Args:
+            rows: in pixels, without a step.
+            columns: likewise.
+
+        Returns:
+            ``(B, K, h, w)`` in ``[0, 1]``.
+        """
+        height, width = self.size or self.maps.shape[-2:]
+        (top, bottom, _), (left, right, _) = rows.indices(height), columns.indices(width)
+        if self.stride == 1:
+            return self.maps[..., top:bottom, left:right]
+        (first, last), (start, end) = (self._cells(*span) for span in ((top, bottom), (left, right)))
+        # As for whole maps, logits are interpolated; cells next to the part count, those beyond do not.
+        logits = self.maps[..., first:last, start:end].logit(eps=1e-7)
+        full = F.interpolate(logits, scale_factor=float(self.stride), mode="bilinear", align_corners=False).sigmoid()
+        top, bottom = top - first * self.stride, bottom - first * self.stride
+        left, right = left - start * self.stride, right - start * self.stride
+        return full[..., top:bottom, left:right]
+
+    def _cells(self, start: int, end: int) -> tuple[int, int]:
+        """Cells that pixels of a span, and what is interpolated between, need."""
+        return max(0, start // self.stride - 1), -(-end // self.stride) + 1
 
     def summary(self, index: int = 0) -> Summary:
         """Put one pair of the batch into words and numbers.
@@ -57,7 +89,7 @@ class Comparison:
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"index: expected -{len(self)} to {len(self) - 1}, got {index}.")
-        return summarize(self.score[index].item(), 2 * self.maps[index] - 1, self.families)
+        return summarize(self.score[index].item(), self.maps[index].mul(2).sub_(1), self.families)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summaries of all pairs as plain numbers and strings, ready for ``json.dumps``."""
@@ -82,11 +114,13 @@ class Ranking:
         scores: ``(N,)``, each candidate against the reference; > 0: better than the reference.
         pairwise: ``(N, N)``; ``pairwise[i, j]`` is the score of candidate i against candidate j, so it is
             antisymmetric with a diagonal of 0.
+        summaries: each candidate against the reference in words and numbers, by position; may be left out.
     """
 
     order: list[int]
     scores: Tensor
     pairwise: Tensor
+    summaries: Sequence[Summary] = ()
 
     def __post_init__(self) -> None:
         count = len(self.order)

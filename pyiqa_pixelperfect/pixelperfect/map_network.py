@@ -21,11 +21,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 
-__all__ = ["MAP_STRIDE", "DistortionMapNet", "Encoder", "FusionDecoder", "PairFusion", "crop_cells",
+__all__ = ["MAP_STRIDE", "DistortionMapNet", "Encoder", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
            "split_pyramid"]  # fmt: skip
 
 STRIDE = 32  # of the deepest encoder level: sides are padded to a multiple of it
 MAP_STRIDE = 4  # one map cell per 4x4 pixels
+# How far a cell sees, counted back from the maps: three cells at stride 32 (one for the decoder, two for convolutions),
+# two more convolutions and a halving at each finer level; 184 px to the upper left, fewer to the lower right.
+CONTEXT = 184
 
 
 class ConvBlock(nn.Module):
@@ -164,11 +167,19 @@ class DistortionMapNet(nn.Module):
         # No bias: it would cancel in g(a, b) - g(b, a).
         self.head = nn.Conv2d(decoder_widths[0], families, 1, bias=False)
 
+    @property
+    def context(self) -> int:
+        """Pixels around a cell, beyond the 32 px that it lies in, that it depends on."""
+        return CONTEXT
+
+    @property
+    def alignment(self) -> int:
+        """Parts of a picture that begin at multiples of so many pixels have the same cells as the whole."""
+        return STRIDE
+
     def encode(self, images: Tensor) -> list[Tensor]:
         """Encode (B, 3, H, W) images of any size from 32 px; sides are padded by replication to a multiple of 32."""
-        height, width = images.shape[-2:]
-        padded = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        pyramid: list[Tensor] = self.encoder(padded)
+        pyramid: list[Tensor] = self.encoder(pad_to_multiple(images, STRIDE))
         return pyramid
 
     def fuse(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
@@ -188,6 +199,13 @@ class DistortionMapNet(nn.Module):
         """
         logits = self.fuse(*split_pyramid(self.encode(torch.cat((image, reference)))))
         return torch.sigmoid(crop_cells(logits, image.shape))
+
+
+def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column of (B, C, H, W) until both sides are multiples."""
+    height, width = images.shape[-2:]
+    right, bottom = -width % multiple, -height % multiple
+    return F.pad(images, (0, right, 0, bottom), mode="replicate") if right or bottom else images
 
 
 def split_pyramid(pyramid: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

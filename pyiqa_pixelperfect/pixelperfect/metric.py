@@ -17,22 +17,20 @@ from torch import Tensor, nn
 from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.errors import ImageError, WeightsError
 from pyiqa_pixelperfect.families import FAMILIES
-from pyiqa_pixelperfect.images import ImageInput, as_image, check_pair
+from pyiqa_pixelperfect.images import ImageInput, as_picture, check_pair, match_pictures
+from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
-from pyiqa_pixelperfect.pixelperfect.map_network import (
-    MAP_STRIDE,
-    DistortionMapNet,
-    crop_cells,
-    split_pyramid,
-)
-from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
-from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, RelationalScoreNet, describe_pairs
+from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
+from pyiqa_pixelperfect.pixelperfect.tiling import tile_side
 from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
 
 __all__ = ["PixelPerfect"]
 
 _CLASS = "PixelPerfect"
+_FULL_MAPS = 2**24  # pixels of the largest picture whose maps are brought to its full size: 56 bytes a pixel
 
 
 class PixelPerfect(nn.Module):
@@ -129,46 +127,48 @@ class PixelPerfect(nn.Module):
         Raises:
             ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
         """
-        image, reference = check_pair(image, reference, check_range=False)
-        score: Tensor = self.score_network(self._describe(self._logits(image, reference), image, reference))
+        pair = _pictures(image, reference)
+        score: Tensor = self.score_network(describe(self.map_network, *pair, _tile_side(pair[0]))[0])
         return score
 
     def maps(self, image: Tensor, reference: Tensor) -> Tensor:
         """Distortion maps ``F`` at full resolution, (B, K, H, W) in [0, 1]; arguments and errors as ``forward``."""
-        image, reference = check_pair(image, reference, check_range=False)
-        return self._maps(self._logits(image, reference), image.shape)
+        pair = _pictures(image, reference)
+        return self._maps(describe(self.map_network, *pair, _tile_side(pair[0]))[1], pair[0].shape)
 
     def density(self, image: Tensor, reference: Tensor) -> Tensor:
         """Signed error density at full resolution, (B, 1, H, W): how much each place adds to the score.
 
         Its mean is the score (exactly so if the sides are multiples of 4). Arguments and errors as ``forward``.
         """
-        image, reference = check_pair(image, reference, check_range=False)
-        logits, network = self._logits(image, reference), self.score_network
-        pairs = self._describe(logits, image, reference)
+        pair, network = _pictures(image, reference), self.score_network
+        pairs, logits = describe(self.map_network, *pair)
         verdict = network.verdict(network.lead(network.relation(pairs))).reshape(-1, 1, 1)
         cells = verdict * network.severity(pairs, torch.tanh(logits / 2.0).abs())
-        return _full_size(cells.unsqueeze(1), image.shape)
+        return _full_size(cells.unsqueeze(1), pair[0].shape)
 
     @torch.no_grad()
-    def compare(self, image: ImageInput, reference: ImageInput) -> Comparison:
+    def compare(self, image: ImageInput, reference: ImageInput, *, tile: int | None = None) -> Comparison:
         """Compare two versions of a picture: score, maps and a summary in words.
+
+        Large pictures are compared tile by tile, with the same result. Maps of pictures above 16 megapixels have one
+        value per 4x4 pixels; ``Comparison.region`` gives any part of them in full.
 
         Args:
             image: tensor, PIL image or path.
-            reference: likewise, of the same size.
+            reference: likewise, of the same size. A single picture beside a batch is encoded once.
+            tile: largest side of a tile, px; by default 1024 for pictures above 4 megapixels, and no tiles below.
 
         Raises:
-            ImageError: as ``forward``, or values outside [0, 1].
+            ImageError: as ``forward``, or values outside [0, 1], or a tile below 64 px.
             ImageReadError: a path that is no readable picture.
         """
-        first, second = check_pair(self._read(image, "image"), self._read(reference, "reference"))
-        logits = self._logits(first, second)
-        score = self.score_network(self._describe(logits, first, second))
-        return Comparison(score=score, maps=self._maps(logits, first.shape), families=self.families)
+        first, second = match_pictures(self._read(image, "image"), self._read(reference, "reference"))
+        pairs, logits = describe(self.map_network, first, second, tile or _tile_side(first))
+        return self._comparison(self.score_network(pairs), logits, first.shape)
 
     @torch.no_grad()
-    def rank(self, candidates: Sequence[ImageInput], reference: ImageInput) -> Ranking:
+    def rank(self, candidates: Sequence[ImageInput], reference: ImageInput, *, tile: int | None = None) -> Ranking:
         """Rank versions of a picture, best first, against a reference and against one another.
 
         Every picture is encoded once.
@@ -176,6 +176,7 @@ class PixelPerfect(nn.Module):
         Args:
             candidates: at least one picture, each of the size of the reference.
             reference: one picture.
+            tile: as for ``compare``.
 
         Raises:
             ImageError: no candidates, or as ``compare``.
@@ -188,46 +189,50 @@ class PixelPerfect(nn.Module):
         last = self._read(reference, "reference")
         if len(last) != 1:
             raise ImageError("reference", "one picture", f"a batch of {len(last)}", "Rank them one by one.")
-        images = [self._read(candidate, f"candidates[{i}]") for i, candidate in enumerate(candidates)]
-        for index, image in enumerate(images):
-            if image.shape != last.shape:
+        pictures = [*(self._read(candidate, f"candidates[{i}]") for i, candidate in enumerate(candidates)), last]
+        for index, picture in enumerate(pictures):
+            if picture.shape != last.shape:
                 expected = f"one picture of the size of the reference, {tuple(last.shape)}"
-                raise ImageError(f"candidates[{index}]", expected, str(tuple(image.shape)))
-        pictures = [*images, last]
-        pyramids = [self.map_network.encode(picture) for picture in pictures]
-        statistics = [picture_statistics(picture) for picture in pictures]
-        count = len(images)
-
-        def against(i: int, j: int) -> Tensor:
-            logits = crop_cells(self.map_network.fuse(pyramids[i], pyramids[j]), last.shape)
-            error = mean_squared_error(pictures[i], pictures[j])
-            score: Tensor = self.score_network(describe_pairs(logits, statistics[i], statistics[j], error))
-            return score[0]
-
-        scores = torch.stack([against(i, count) for i in range(count)])
+                raise ImageError(f"candidates[{index}]", expected, str(tuple(picture.shape)))
+        count = len(pictures) - 1
+        # Against the reference, and each against those before it: the other half follows from anti-symmetry.
+        pairs = [(i, j) for i in range(count) for j in (*range(i), count)]
+        described, cells = describe_all(self.map_network, pictures, pairs, tile or _tile_side(last))
+        found = {pair: self.score_network(part)[0] for pair, part in zip(pairs, described, strict=True)}
+        scores = torch.stack([found[i, count] for i in range(count)])
         pairwise = scores.new_zeros(count, count)
         for i in range(count):
             for j in range(i):
-                pairwise[i, j] = against(i, j)
-                pairwise[j, i] = -pairwise[i, j]
+                pairwise[i, j] = found[i, j]
+                pairwise[j, i] = -found[i, j]
         order = sorted(range(count), key=lambda i: -scores[i].item())
-        return Ranking(order=order, scores=scores, pairwise=pairwise)
+        summaries = [self._comparison(scores[i : i + 1], cells[i], last.shape).summary() for i in range(count)]
+        return Ranking(order=order, scores=scores, pairwise=pairwise, summaries=summaries)
 
-    def _describe(self, logits: Tensor, image: Tensor, reference: Tensor) -> PairDescription:
-        error = mean_squared_error(image, reference)
-        return describe_pairs(logits, picture_statistics(image), picture_statistics(reference), error)
+    def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
+        height, width = size[-2:]
+        if height * width > _FULL_MAPS:
+            return Comparison(score, logits.sigmoid_(), self.families, MAP_STRIDE, (height, width))
+        return Comparison(score, self._maps(logits, size), self.families, size=(height, width))
 
-    def _read(self, picture: ImageInput, argument: str) -> Tensor:
-        return as_image(picture, argument).to(self.map_network.head.weight.device)
-
-    def _logits(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Logits of the maps, (B, K, ceil(H/4), ceil(W/4))."""
-        both = torch.cat((image, reference)).contiguous(memory_format=torch.channels_last)
-        return crop_cells(self.map_network.fuse(*split_pyramid(self.map_network.encode(both))), image.shape)
+    def _read(self, picture: ImageInput, argument: str) -> Picture:
+        return as_picture(picture, argument).to(self.map_network.head.weight.device)
 
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
         # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
         return torch.sigmoid(_full_size(logits, size))
+
+
+def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:
+    """Tensors that may leave the range a little, as those under optimization do."""
+    first, second = check_pair(image, reference, check_range=False)
+    return Picture(first), Picture(second)
+
+
+def _tile_side(picture: Picture) -> int | None:
+    # Gradients need the whole picture anyway, and compilers no loop.
+    whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    return None if whole else tile_side(picture.height, picture.width)
 
 
 def _full_size(cells: Tensor, size: torch.Size) -> Tensor:
