@@ -1,17 +1,29 @@
 """``python -m benchmark COMMAND``: parse, measure, print tables, write a record."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
 
 from benchmark import report, tables
-from benchmark.photos import Holdout, center_crop, load_photos, photos_hash
+from benchmark.options import (
+    DeviceOption,
+    HoldoutOption,
+    LpipsFolder,
+    Out,
+    Photos,
+    Quiet,
+    Seed,
+    Threads,
+    Weights,
+    finish,
+    parse_size,
+    use_threads,
+)
+from benchmark.photos import center_crop, load_photos, photos_hash
 from benchmark.progress import track
-from benchmark.schema import Target
 from benchmark.subject import load_subject, weights_hash
 from pyiqa_pixelperfect.errors import PixelPerfectError
 
@@ -23,22 +35,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Photos = Annotated[
-    str, typer.Option(help="Folder of clean photos, its manifest.csv, or 'bundled' for scikit-image's own pictures.")
-]
-HoldoutOption = Annotated[Holdout, typer.Option(help="Rows held out from training, or all rows.")]
-Weights = Annotated[
-    str | None, typer.Option(help="Weights file; the bundled one if not given; 'untrained' to try a command out.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-DeviceOption = Annotated[str, typer.Option(help="Torch device of the network.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of torch; its own choice if not given.", min=1)]
-LpipsFolder = Annotated[
-    Path | None, typer.Option(help="Folder with squeezenet1_1_features.pth and lpips_v0.1_squeeze_heads.pth.")
-]
-Out = Annotated[Path | None, typer.Option(help="JSON record; benchmark/results/COMMAND.json if not given.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Report no progress.")]
 
 
 @app.command()
@@ -64,7 +60,7 @@ def localization(
     chosen = [item for item in ALL_TOOLS if not tool or any(part in item.name for part in tool)]
     if not set(chosen) & set(HEADLINE_TOOLS):
         raise typer.BadParameter("leaves no tool of the headline", param_hint="--tool")
-    _use_threads(threads)
+    use_threads(threads)
     metric = load_subject(weights, device)
     pictures = load_photos(photos, holdout, n)
     made = measurement.make_trials(pictures, chosen, seed)
@@ -82,7 +78,7 @@ def localization(
     }
     data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
     text = tables.localization_tables(main, figures, more, confusion)
-    _finish("localization", context, text, results, data, measurement.localization_targets(figures), out, device)
+    finish("localization", context, text, results, data, measurement.localization_targets(figures), out, device)
 
 
 @app.command()
@@ -102,7 +98,7 @@ def ladders(
     """Share of steps of rising strength at which the score falls, for every engine kind and every real tool."""
     from benchmark import ladders as measurement
 
-    _use_threads(threads)
+    use_threads(threads)
     metric = load_subject(weights, device)
     pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
     total = measurement.ladder_count(len(pictures))
@@ -112,7 +108,7 @@ def ladders(
     results = {"families": report.rows_of(families), "ladders": report.rows_of(single)}
     data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
     text, targets = tables.ladder_tables(families, single), measurement.ladder_targets(rows)
-    _finish("ladders", context, text, results, data, targets, out, device)
+    finish("ladders", context, text, results, data, targets, out, device)
 
 
 @app.command()
@@ -128,13 +124,13 @@ def antisymmetry(
     """Largest violation of F(a,b) = 1 - F(b,a) and S(a,b) = -S(b,a) over odd sizes, and identity."""
     from benchmark import antisymmetry as measurement
 
-    _use_threads(threads)
+    use_threads(threads)
     metric = load_subject(weights)
     rows = measurement.measure(metric, track(measurement.make_pairs(pairs, seed), pairs, "pairs", quiet=quiet))
     worst, targets = measurement.worst(rows), measurement.antisymmetry_targets(rows)
     results = {"worst": report.rows_of(worst), "pairs": report.rows_of(rows)}
     data = {"weights": weights_hash(metric)}
-    _finish("antisymmetry", context, tables.antisymmetry_tables(worst), results, data, targets, out)
+    finish("antisymmetry", context, tables.antisymmetry_tables(worst), results, data, targets, out)
 
 
 @app.command()
@@ -154,7 +150,7 @@ def speed(
     from benchmark import speed as measurement
     from benchmark.contestants import CONTESTANTS, build
 
-    width, height = _parse_size(size)
+    width, height = parse_size(size)
     names = tuple(contestant) if contestant else CONTESTANTS
     unknown = set(names) - set(CONTESTANTS)
     if unknown:
@@ -168,7 +164,7 @@ def speed(
     mib = {name: weigh(name, width, height) for name in probed}
     table = measurement.summarize(seconds, mib, notes)
     results = {"contestants": report.rows_of(table), "seconds": seconds.to_dict(orient="list")}
-    _finish("speed", context, tables.speed_table(table), results, {}, measurement.speed_targets(table), out)
+    finish("speed", context, tables.speed_table(table), results, {}, measurement.speed_targets(table), out)
 
 
 @app.command()
@@ -206,7 +202,7 @@ def throughput(
         )
         results = {"batches": report.rows_of(table)}
         text, targets = tables.crops_table(table), measurement.crops_targets(table)
-    _finish("throughput", context, text, results, {}, targets, out, device)
+    finish("throughput", context, text, results, {}, targets, out, device)
 
 
 @app.command()
@@ -227,7 +223,7 @@ def ratings(
     from benchmark import ratings as measurement
     from benchmark.peers import CLOSED_FORM, Peer, closed_form, lpips_squeeze
 
-    _use_threads(threads)
+    use_threads(threads)
     rated = measurement.read_pairs(pairs)
     metric = load_subject(weights, device)
     peers = [Peer("pixelperfect", metric), *(closed_form(name) for name in CLOSED_FORM)]
@@ -240,38 +236,7 @@ def ratings(
     table = measurement.summarize(scored, names, ours="pixelperfect", repeats=repeats, seed=seed)
     results = {"metrics": report.rows_of(table), "pairs": len(rated), "references": int(rated["reference"].nunique())}
     data = {"pairs": measurement.table_hash(pairs, rated), "weights": weights_hash(metric)}
-    _finish("ratings", context, tables.ratings_table(table), results, data, [], out, device)
-
-
-def _finish(
-    command: str,
-    context: typer.Context,
-    text: str,
-    results: Mapping[str, Any],
-    data: Mapping[str, str],
-    targets: Sequence[Target],
-    out: Path | None,
-    device: str = "cpu",
-) -> None:
-    path = out or report.default_output(command)
-    record = report.make_record(command, context.params, data, results, targets, device)
-    report.write_record(record, path)
-    print(text)
-    if targets:
-        print(f"\n## Promised\n\n{report.targets_table(targets)}")
-    print(f"\nRecord: {path}")
-
-
-def _use_threads(count: int | None) -> None:
-    if count is not None:
-        torch.set_num_threads(count)
-
-
-def _parse_size(size: str) -> tuple[int, int]:
-    width, _, height = size.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
-        raise typer.BadParameter(f"expected WIDTHxHEIGHT of at least 32x32, got {size!r}", param_hint="--size")
-    return int(width), int(height)
+    finish("ratings", context, tables.ratings_table(table), results, data, [], out, device)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import torch
 
 from benchmark.contestants import build
 
-__all__ = ["probe"]
+__all__ = ["high_water", "probe", "reset_high_water"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -36,21 +36,23 @@ def probe(
     call, _ = build(name, weights, None if lpips_folder is None else Path(lpips_folder))
     image, reference = torch.rand(2, 1, 3, height, width)  # contents do not matter to memory
     gc.collect()
-    before = _reset_high_water()
+    before = reset_high_water()
     with torch.inference_mode():
         for _ in range(2):
             call(image, reference)
-    peak = _high_water()
+    peak = high_water()
     return {"before": before, "peak": peak, "extra": peak - before}
 
 
-def _reset_high_water() -> float:
+def reset_high_water() -> float:
+    """Forget the peak so far and return the present resident memory, MiB."""
     with contextlib.suppress(OSError):  # not Linux, or forbidden: growth of the old mark is the best there is
         _CLEAR.write_text(_RESET_PEAK)
-    return _high_water()
+    return high_water()
 
 
-def _high_water() -> float:
+def high_water() -> float:
+    """Return the peak of resident memory, MiB."""
     try:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
