@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from pyiqa_pixelperfect.distortions import tone
@@ -15,6 +17,7 @@ PILLOW_STEPS = {"brightness": 1.01, "contrast": 2.5, "posterize": 1.01}
 MEAN_PIVOT = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 5).item() < 0.7)
 GRAY_PIVOT = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 5).item() >= 0.7)
 ROUNDS = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 6).item() < 0.5)
+CASES = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 CUTS = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 6).item() >= 0.5)
 
 
@@ -136,7 +139,7 @@ def test_banding_by_cutting_is_the_posterization_of_pillow(crops, bits):
         assert difference.max() <= PILLOW_STEPS["posterize"]
 
 
-@pytest.mark.parametrize("levels", [3, 8, 21])
+@pytest.mark.parametrize("levels", [3, 5, 9, 33])
 def test_banding_by_rounding_is_that_of_numpy(crops, levels):
     amount = float(np.log(levels / 64) / np.log(3 / 64))
     images = crops * 0.9991 + 0.0003
@@ -144,6 +147,28 @@ def test_banding_by_rounding_is_that_of_numpy(crops, levels):
     expected = np.round(images.double().numpy() * (levels - 1)) / (levels - 1)
     np.testing.assert_allclose(done, expected, atol=1e-5)
     assert len(np.unique(done.numpy().round(4))) <= levels
+
+
+@CASES
+@given(seed=st.integers(0, 2**31 - 1), first=st.floats(0.001, 1.0), second=st.floats(0.001, 1.0))
+def test_more_banding_brings_no_value_closer(seed, first, second):
+    image = torch.rand(1, 3, 50, 60, generator=torch.Generator().manual_seed(seed))
+    weak, strong = (
+        (tone.banding(image, full(image, amount), seeds(image, seed)) - image).abs()
+        for amount in sorted((first, second))
+    )
+    assert (strong >= weak - 1e-6).all()
+
+
+@pytest.mark.parametrize("seed", [ROUNDS, CUTS])
+def test_banding_has_the_error_of_as_many_even_steps(seed):
+    """On evenly spread values, at any amount: also where the number of steps is no whole one."""
+    image = torch.linspace(0, 1, 60_000).reshape(1, 3, 100, 200)
+    for amount in np.linspace(0.05, 0.9, 18):
+        steps = 64 ** (1 - amount) * 3**amount - (seed == ROUNDS)
+        done = tone.banding(image, full(image, amount), seeds(image, seed))
+        expected = 1 / (12 if seed == ROUNDS else 3) / steps**2
+        assert (done - image).square().mean().item() == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("amount", [0.1, 0.5, 1.0])

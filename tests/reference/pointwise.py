@@ -65,13 +65,36 @@ def contrast_curve(pixel: Pixel, amount: float) -> list[float]:
 
 
 def banding(*, rounds: bool) -> Callable[[Pixel, float], list[float]]:
-    """64 levels at amount 0, 3 at 1, in equal ratios; rounded to the nearest or cut down."""
+    """64 levels at amount 0, 3 at 1, in equal ratios; rounded to the nearest or cut down.
+
+    Numbers of steps that are no power of two: that of the next power, of whose levels every second one is left by the
+    share ``left`` of the values on either side (above, when cutting). The share is searched for by halving: the error
+    of evenly spread values, summed over the two cells of a coarse step, rises with it.
+    """
+
+    def error(left: float) -> float:
+        if rounds:
+            return (((1 - left) / 2) ** 3 + ((1 + left) / 2) ** 3) / 3
+        return ((1 + left) ** 3 + 1 - left**3) / 6
+
+    def level(place: float, left: float) -> float:
+        finest = math.floor(place + 0.5) if rounds else math.floor(place)
+        if finest % 2 == 0:
+            return finest
+        if rounds:
+            return finest if abs(place - finest) <= (1 - left) / 2 else finest + math.copysign(1, place - finest)
+        return finest if place - finest >= left else finest - 1
 
     def change(pixel: Pixel, amount: float) -> list[float]:
-        levels = 64 ** (1 - amount) * 3**amount
-        if rounds:
-            return [round(v * (levels - 1)) / (levels - 1) for v in pixel]
-        return [math.floor(v * levels) / levels for v in pixel]
+        steps = 64 ** (1 - amount) * 3**amount - rounds
+        count = 1
+        while count < steps * (1 - 1e-5):
+            count *= 2
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            left = (low + high) / 2
+            low, high = (left, high) if error(left) < error(0) * (count / steps) ** 2 else (low, left)
+        return [level(v * count, left) / count for v in pixel]
 
     return change
 
