@@ -17,8 +17,8 @@ from pyiqa_pixelperfect.commands.outputs import make_room
 from pyiqa_pixelperfect.commands.places import Place
 from pyiqa_pixelperfect.commands.terminal import working
 from pyiqa_pixelperfect.distortions import KINDS, KINDS_BY_FAMILY, Kind
-from pyiqa_pixelperfect.distortions.catalog import STAGES
 from pyiqa_pixelperfect.distortions.kadis import KADIS, KadisEntry
+from pyiqa_pixelperfect.distortions.kind import STAGES
 from pyiqa_pixelperfect.errors import MissingDependencyError
 from pyiqa_pixelperfect.families import FAMILIES, FAMILY_TABLE, family_index
 from pyiqa_pixelperfect.images import as_image

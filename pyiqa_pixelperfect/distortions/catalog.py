@@ -5,12 +5,8 @@ here; the plan draws it, the gallery shows it and the property tests check it fr
 row in ``pyiqa_pixelperfect/families.py`` first.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeAlias
-
-from torch import Tensor
 
 from pyiqa_pixelperfect.distortions import (
     blur,
@@ -25,65 +21,10 @@ from pyiqa_pixelperfect.distortions import (
     tone,
     transmission,
 )
-from pyiqa_pixelperfect.errors import ConfigError
-from pyiqa_pixelperfect.families import FAMILIES, SIGNED
+from pyiqa_pixelperfect.distortions.kind import Kind
+from pyiqa_pixelperfect.families import FAMILIES
 
-__all__ = ["KINDS", "KINDS_BY_FAMILY", "STAGES", "Distortion", "Kind"]
-
-#: images (B, 3, H, W) in [0, 1], amount (B, 1, H, W), seeds (B,) int64 -> images (B, 3, H, W) in [0, 1]
-Distortion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-#: Where in a camera a kind happens; pictures distorted "in pipeline order" go through the stages in this order.
-STAGES = ("optics", "sensor", "processing", "compression", "display")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to distort.
-
-    Attributes:
-        name: unique name, that of its function.
-        family: one of ``FAMILIES``.
-        function: the distortion.
-        stage: one of ``STAGES``.
-        source: where the operation is from.
-        description: one line for tables and galleries.
-        realize: the amounts that the kind can really do, from those asked for and the seeds: codecs work on whole
-            coding units, pixelation in whole steps. ``None`` = any. The truth map holds what was done.
-        local_only: never applied to a whole picture when drawn at random, because globally it is another family.
-        also: further families that the kind changes, each with its factor of the amount: that amount of the other
-            family's own kinds has about the same effect. Negative factors are for signed families; one-sided ones
-            get ``|amount| * factor``.
-
-    Raises:
-        ConfigError: ``also`` names a family that is unknown or its own, or a factor is 0, beyond 1 or of a sign that
-            the family has not.
-    """
-
-    name: str
-    family: str
-    function: Distortion
-    stage: str
-    source: str
-    description: str
-    realize: Callable[[Tensor, Tensor], Tensor] | None = None
-    local_only: bool = False
-    also: tuple[tuple[str, float], ...] = ()
-
-    def __post_init__(self) -> None:
-        others = {family for family in FAMILIES if family != self.family}
-        for family, factor in self.also:
-            if family not in others:
-                raise ConfigError("also", f"families other than {self.family}", repr(family))
-            if not (-1.0 if family in SIGNED else 0.0) <= factor <= 1.0 or factor == 0.0:
-                expected = f"a factor in {'[-1, 1]' if family in SIGNED else '(0, 1]'} that is not 0 for {family}"
-                raise ConfigError("also", expected, f"{factor:g}")
-
-    @property
-    def signed(self) -> bool:
-        """Whether amounts have a direction."""
-        return self.family in SIGNED
-
+__all__ = ["KINDS", "KINDS_BY_FAMILY"]
 
 _KADIS = "KADIS-700k type {}"
 

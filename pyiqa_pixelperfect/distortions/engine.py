@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyiqa_pixelperfect.distortions.catalog import KINDS, Kind
+from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.fields import amount_fields
+from pyiqa_pixelperfect.distortions.kind import Kind
 from pyiqa_pixelperfect.distortions.plan import Plan, PlanSettings, draw_plan
 from pyiqa_pixelperfect.errors import ConfigError, ImageError
 from pyiqa_pixelperfect.families import FAMILIES, SIGNED, family_index

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyiqa_pixelperfect.distortions.catalog import KINDS, STAGES
+from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.counter import planned_seeds, planned_uniform
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings
+from pyiqa_pixelperfect.distortions.kind import STAGES
 from pyiqa_pixelperfect.families import FAMILIES, family_index
 
 __all__ = ["Plan", "PlanSettings", "draw_plan", "families_of", "join_plans", "single_kind_plan"]

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyiqa_pixelperfect.distortions import tone
-from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, STAGES, Kind
+from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY
 from pyiqa_pixelperfect.distortions.engine import apply_kind
+from pyiqa_pixelperfect.distortions.kind import STAGES, Kind
 from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.families import FAMILIES, SIGNED
 

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY, STAGES
+from pyiqa_pixelperfect.distortions.catalog import KINDS, KINDS_BY_FAMILY
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings
+from pyiqa_pixelperfect.distortions.kind import STAGES
 from pyiqa_pixelperfect.distortions.plan import (
     Plan,
     PlanSettings,
