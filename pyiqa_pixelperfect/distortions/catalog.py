@@ -34,6 +34,8 @@ _KADIS = "KADIS-700k type {}"
 #   amount; for demosaicing that beyond an equal blur of the luma.
 # - blur of sharpened enlargement: the luma of ``upscaling``, which loses the same detail, is as far from the photograph
 #   as that of ``gaussian_blur`` at 0.8 of the amount.
+# - oversharpening of blocks that ring: what they add to the luma of ``pixelation`` by means is as large as what
+#   ``unsharp_mask`` at 0.75 of the amount does.
 # - brightness of haze: with ``contrast_stretch`` of the amount, ``mean_shift`` comes nearest; that stretch takes the
 #   color along, so that nothing is left for the saturation.
 
@@ -148,6 +150,16 @@ _ROWS = (
         "no low-pass filter",
         "moire and jagged edges, every 2nd to 9th pixel",
         realize=resampling.whole_factors,
+    ),
+    Kind(
+        "nearest_upscaling",
+        "pixelation",
+        resampling.nearest_upscaling,
+        "processing",
+        "nearest pixels, unsharp mask",
+        "blocks of 2 to 12 px, sharpened until they ring",
+        realize=spatial.whole_steps,
+        also=(("oversharpening", 0.75),),
     ),
     Kind("unsharp_mask", "oversharpening", spatial.unsharp_mask, "processing", _KADIS.format(24), "halos, gain to 7"),
     Kind(

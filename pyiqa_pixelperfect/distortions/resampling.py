@@ -1,4 +1,4 @@
-"""Pictures made smaller and enlarged again: soft, sharpened until they ring, or aliased.
+"""Pictures made smaller and enlarged again: soft, sharpened until they ring, in blocks that ring, or aliased.
 
 Sources: antialiased reduction and enlargement by cubic convolution (Keys, 1981) or Lanczos windows, as in common
 software; decimation without a low-pass filter, the fault behind moire and jagged edges.
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.blur import gaussian_filter
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
+from pyiqa_pixelperfect.distortions.spatial import PIXELATION_FACTORS
 from pyiqa_pixelperfect.distortions.strengths import interpolate_strengths, keep_where_zero
 
-__all__ = ["aliasing", "enlarge", "reduce", "sharpened_upscaling", "upscaling", "whole_factors"]
+__all__ = ["aliasing", "enlarge", "nearest_upscaling", "reduce", "sharpened_upscaling", "upscaling", "whole_factors"]
 
 UPSCALING_FACTORS = (1.25, 1.6, 2.2, 3.0, 4.2, 6.0)  # at amounts 1/6, 2/6 ... 1
 ALIASING_FACTORS = (2, 3, 5, 9)  # at amounts 1/4, 2/4 ... 1
@@ -83,16 +84,35 @@ def upscaling(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     return keep_where_zero(images, amount, interpolate_strengths(images, amount, filtered))
 
 
+def _sharpen(small: Tensor, amount: float, seeds: Tensor, stream: int) -> Tensor:
+    """Amplify the detail of a small picture until it rings, by a gain drawn per image, a third of it at amount 0."""
+    gain = RINGING_GAINS[0] + (RINGING_GAINS[1] - RINGING_GAINS[0]) * hashed_uniform(seeds, (1, 1, 1), stream)
+    return small + gain * ((1.0 + 2.0 * amount) / 3.0) * (small - gaussian_filter(small, RINGING_SIGMA))
+
+
 def sharpened_upscaling(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Reduced by up to 6, sharpened and enlarged with Lanczos windows: edges ring, by a gain drawn per image."""
-    gain = RINGING_GAINS[0] + (RINGING_GAINS[1] - RINGING_GAINS[0]) * hashed_uniform(seeds, (1, 1, 1), 68)
     height, width = images.shape[-2:]
     filtered = []
     for step, factor in enumerate(UPSCALING_FACTORS, start=1):
-        small = reduce(images, factor)
-        detail = small - gaussian_filter(small, RINGING_SIGMA)
-        small = small + gain * ((1.0 + 2.0 * step / len(UPSCALING_FACTORS)) / 3.0) * detail
+        small = _sharpen(reduce(images, factor), step / len(UPSCALING_FACTORS), seeds, 68)
         filtered.append(enlarge(small, height, width, "lanczos").clamp(0.0, 1.0))
+    return keep_where_zero(images, amount, interpolate_strengths(images, amount, filtered))
+
+
+def nearest_upscaling(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Reduced by 2 to 12, sharpened and enlarged by nearest pixels: blocks that ring; ``amount`` in ``whole_steps``.
+
+    The blocks are those of ``spatial.pixelation`` by means; the gain is that of ``sharpened_upscaling``.
+    """
+    height, width = images.shape[-2:]
+    filtered = []
+    for step, factor in enumerate(PIXELATION_FACTORS, start=1):
+        rows = torch.arange(height, device=images.device) // factor
+        columns = torch.arange(width, device=images.device) // factor
+        small = F.avg_pool2d(images, factor, ceil_mode=True)
+        ringing = _sharpen(small, step / len(PIXELATION_FACTORS), seeds, 70).clamp(0.0, 1.0)
+        filtered.append(ringing[..., rows, :][..., columns])
     return keep_where_zero(images, amount, interpolate_strengths(images, amount, filtered))
 
 

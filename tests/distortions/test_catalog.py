@@ -23,6 +23,7 @@ RANDOM = {
     *("white_noise", "luma_noise", "chroma_noise", "grain", "poisson_noise", "speckle_noise", "impulse_noise"),
     *("warp", "jitter", "patch_shift", "color_patch", "texture_patch", "veil", "motion_blur", "unsharp_mask"),
     *("trajectory_blur", "depth_blur", "sensor_noise", "block_loss", "sharpened_upscaling", "vignetting", "haze"),
+    "nearest_upscaling",
 }
 # One choice out of a few is random: a grid, a pivot, a way to round.
 CHOOSING = {
@@ -152,6 +153,7 @@ TENTHS = tuple(step / 10 for step in range(1, 11))
 STEPS = {
     "patch_shift": tuple(step / 8 for step in range(1, 9)),
     "pixelation": tuple(step / 6 for step in range(1, 7)),
+    "nearest_upscaling": tuple(step / 6 for step in range(1, 7)),
     "aliasing": tuple(step / 4 for step in range(1, 5)),
 }
 

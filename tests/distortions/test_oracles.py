@@ -75,6 +75,10 @@ ORACLES = {
     ),
     "pixelation": ("Pillow (resize): 1.01 / 255", "1.01", _SPATIAL, "test_pixelation_is_that_of_pillow"),
     "aliasing": ("decimation by slices of numpy", "5e-6", _RESAMPLING, "test_aliasing_is_decimation_and_enlargement"),
+    "nearest_upscaling": (
+        *("loop over blocks, scipy.ndimage", "5e-6", _RESAMPLING),
+        "test_nearest_upscaling_is_a_loop_over_blocks_and_scipy",
+    ),
     "unsharp_mask": ("scipy.ndimage.gaussian_filter", "2e-5", _SPATIAL, "test_unsharp_mask_is_that_of_scipy"),
     "sharpened_upscaling": (
         *("Pillow, scipy.ndimage: 15e-5", "5 * TOLERANCE", _RESAMPLING),

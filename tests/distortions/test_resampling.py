@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from pyiqa_pixelperfect.distortions import resampling
+from pyiqa_pixelperfect.distortions import resampling, spatial
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from reference.pipeline import interpolated_loop
 
@@ -75,6 +75,37 @@ def test_sharpened_upscaling_is_that_of_pillow_and_scipy(crops, step):
         sharp = small + gain * (1 / 3 + step / 9) * (small - smooth)
         expected = resized_by_pillow(sharp, 79, 61, FILTERS["lanczos"]).clip(0, 1)
         np.testing.assert_allclose(result, expected, atol=5 * TOLERANCE)
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_nearest_upscaling_is_a_loop_over_blocks_and_scipy(crops, step):
+    factor = (2, 3, 4, 6, 8, 12)[step - 1]
+    seeds = torch.arange(4)
+    gains = 1.5 + 1.5 * hashed_uniform(seeds, (1,), 70)[:, 0].double().numpy()
+    done = resampling.nearest_upscaling(crops, full(crops, step / 6), seeds)
+    tops, lefts = range(0, 61, factor), range(0, 79, factor)  # the last blocks are cut off
+    for image, result, gain in zip(crops.double().numpy(), done, gains, strict=True):
+        means = [[image[:, y : y + factor, x : x + factor].mean((1, 2)) for x in lefts] for y in tops]
+        small = np.array(means).transpose(2, 0, 1)
+        smooth = ndimage.gaussian_filter(small, 0.7, axes=(1, 2), mode="nearest", radius=math.ceil(2.1))
+        sharp = (small + gain * (1 / 3 + step / 9) * (small - smooth)).clip(0, 1)
+        expected = np.empty_like(image)
+        for row, y in enumerate(tops):
+            for column, x in enumerate(lefts):
+                expected[:, y : y + factor, x : x + factor] = sharp[:, row, column, None, None]
+        np.testing.assert_allclose(result, expected, atol=5e-6)
+
+
+def test_blocks_ring_more_than_those_of_pixelation():
+    edge = torch.full((1, 3, 48, 48), 0.3)
+    edge[..., 24:] = 0.7
+    seeds = torch.zeros(1, dtype=torch.int64)
+    for step in range(1, 7):
+        plain = spatial.pixelation(edge, full(edge, step / 6), seeds)
+        ringing = resampling.nearest_upscaling(edge, full(edge, step / 6), seeds)
+        assert (plain.min(), plain.max()) == (edge.min(), edge.max())
+        assert ringing.max() > 0.74
+        assert ringing.min() < 0.26
 
 
 def test_sharpened_edges_ring_and_soft_ones_hardly():
