@@ -55,10 +55,12 @@ def _contrique() -> System:
 
 
 def _grepq() -> System:
-    from pyiqa_pixelperfect.grepq.config import LowLevelConfig
+    from pyiqa_pixelperfect.grepq.config import GRepQRegression, LowLevelConfig
+    from pyiqa_pixelperfect.grepq.published import convert
+    from pyiqa_pixelperfect.grepq.regression import regress
     from pyiqa_pixelperfect.grepq.trainer import train
 
-    return System(LowLevelConfig, train)
+    return System(LowLevelConfig, train, GRepQRegression, regress, lambda job: convert(list(job.files), job.output))
 
 
 def _grepq_high() -> System:

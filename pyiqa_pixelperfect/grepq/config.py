@@ -9,7 +9,15 @@ from pyiqa_pixelperfect.config import Config
 from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.grepq.version_sets import VersionSettings
 
-__all__ = ["HighDataConfig", "HighLevelConfig", "LowDataConfig", "LowLevelConfig", "OptimizerConfig", "VersionsConfig"]
+__all__ = [
+    "GRepQRegression",
+    "HighDataConfig",
+    "HighLevelConfig",
+    "LowDataConfig",
+    "LowLevelConfig",
+    "OptimizerConfig",
+    "VersionsConfig",
+]
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -32,7 +40,6 @@ class LowDataConfig(Config):
     photos: Folders  # folders or manifests
     pristine: Folders = ()  # photos for the Gaussian of pristine patches; ``photos`` if none are given
     holdout: bool = True  # keep every fifth photo of each folder for validation
-    cache: Path | None = None  # folder of version sets; ``<output>/versions`` if not given
     workers: Annotated[int, Field(ge=0)] = 0
 
 
@@ -81,6 +88,7 @@ class LowLevelConfig(Config):
     seed: int = 0
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    cache: Path | None = None  # folder of version sets; ``<output>/versions`` if not given
     data: LowDataConfig
     versions: VersionsConfig = VersionsConfig()
     width: Positive = 64  # channels of the first stage of the ResNet-18
@@ -129,4 +137,34 @@ class HighLevelConfig(Config):
     def _two_groups(self) -> "HighLevelConfig":
         if self.photos // self.groups < 2:
             raise ValueError("photos must be at least twice groups, so that a group has two members")
+        return self
+
+
+class GRepQRegression(Config):
+    """Heads fitted to few labels, several times on labels drawn anew; the defaults are the paper's."""
+
+    system: Literal["grepq"]
+    output: Path  # folder for ``grepq-head.safetensors`` and for the features, which are computed once
+    weights: Path | None = None  # of the low-level branch; those that come with the package if not given
+    high: Path | None = None  # of the high-level branch
+    branches: Literal["low", "high", "both"] = "low"
+    device: str = "auto"
+    ratings: Path  # CSV table; see ``data.rated.read_ratings``
+    images: Path | None = None  # folder of its pictures, if not beside it
+    split: str | None = "train"  # rows that labels are drawn from; null = all
+    test: str | None = "test"  # rows to report the correlation on; null = the rows that were not drawn
+    scale: tuple[float, float] = (0.0, 1.0)  # of the ratings
+    lower_better: bool = False  # as with DMOS
+    n_labels: Annotated[int, Field(ge=10)] | None = None  # null = all
+    draws: Positive = 10
+    alphas: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.1, 1.0, 10.0, 100.0)
+    splits: Positive = 5  # of the drawn labels, to choose alpha
+    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2  # share of each split
+    standardize: bool = False
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_its_branches(self) -> "GRepQRegression":
+        if self.branches != "low" and self.high is None:
+            raise ValueError(f"high must name the high-level weights for branches={self.branches}")
         return self

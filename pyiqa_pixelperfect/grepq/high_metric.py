@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.errors import WeightsError
 from pyiqa_pixelperfect.grepq.losses import pseudo_labels
-from pyiqa_pixelperfect.grepq.networks import HighLevelNet, seeded_weights
+from pyiqa_pixelperfect.grepq.networks import HighLevelNet
 from pyiqa_pixelperfect.weights import load_weights, save_weights
 
 __all__ = ["HIGH_CLASS", "HighLevelMetric"]

@@ -14,11 +14,12 @@ from pyiqa_pixelperfect.errors import DataError, WeightsError
 from pyiqa_pixelperfect.grepq.config import HighLevelConfig
 from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
 from pyiqa_pixelperfect.grepq.high_training import train_high_level
-from pyiqa_pixelperfect.grepq.run import Run, check_same_run, fingerprint
+from pyiqa_pixelperfect.grepq.run import Run
 from pyiqa_pixelperfect.grepq.trainer import photos_of
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
 from pyiqa_pixelperfect.training.distributed import join_processes
 from pyiqa_pixelperfect.training.guards import FiniteGuard
+from pyiqa_pixelperfect.training.identity import check_same_run, fingerprint
 from pyiqa_pixelperfect.training.logbook import Logbook
 from pyiqa_pixelperfect.training.provenance import UNKNOWN, code_versions, commits_of, current_commit
 from pyiqa_pixelperfect.weights import file_sha256
@@ -58,7 +59,7 @@ def train(config: HighLevelConfig) -> Path:
         metric.network.requires_grad_(True).to(processes.device)
         resumed = latest_checkpoint(config.output) or {}
         identity: dict[str, Any] = {"config": fingerprint(config), "photos": photos_digest(photos)}
-        check_same_run(config.output, identity, resumed)
+        check_same_run(config.output, identity["config"], identity["photos"], resumed)
         began = resumed.get("commits", [UNKNOWN]) if resumed else []
         identity |= {"commits": commits_of(began, current_commit())}
         with Logbook(config.output, int(resumed.get("step", 0)), active=processes.first) as logbook:

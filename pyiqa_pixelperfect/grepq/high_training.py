@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.crops import StepSampler
 from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.grepq.config import HighLevelConfig
 from pyiqa_pixelperfect.grepq.losses import group_contrastive_loss, pseudo_labels
-from pyiqa_pixelperfect.grepq.networks import HighLevelNet, seeded_weights
+from pyiqa_pixelperfect.grepq.networks import HighLevelNet
 from pyiqa_pixelperfect.grepq.run import Run
 from pyiqa_pixelperfect.images import read_image
-from pyiqa_pixelperfect.training.distributed import gather_with_gradient
+from pyiqa_pixelperfect.training.distributed import gather_with_gradient, parallel
 from pyiqa_pixelperfect.training.precision import autocast
 
 __all__ = ["HighLevelStage", "MiddleCrops", "train_high_level"]
@@ -58,8 +58,6 @@ class MiddleCrops(Dataset[Tensor]):
 class HighLevelStage(nn.Module):
     """Tower, projection head and loss as one module, so that DDP sees its forward pass.
 
-    The running statistics of the tower stay as they are: batches of crops are not what they were made from.
-
     Args:
         network: tower and prompts; its positional embedding is used or left out as in scoring.
         config: groups, temperature and projection head.
@@ -83,12 +81,6 @@ class HighLevelStage(nn.Module):
         group = len(labels) // self.groups
         return group_contrastive_loss(projected, labels, group=group, temperature=self.temperature)
 
-    def train(self, mode: bool = True) -> "HighLevelStage":
-        """Train everything but the normalization."""
-        super().train(mode)
-        self.network.eval()
-        return self
-
 
 def train_high_level(
     run: Run, config: HighLevelConfig, network: HighLevelNet, photos: list[Path], resumed: dict[str, Any]
@@ -110,20 +102,20 @@ def train_high_level(
     trained = [parameter for parameter in stage.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=optimizing.learning_rate)
     first = run.restore(stage, optimizer, resumed)
-    model: nn.Module = stage
-    if processes.world > 1:
-        devices = [processes.device] if processes.device.type == "cuda" else None
-        model = DistributedDataParallel(stage, device_ids=devices)
-    model.train()
+    model = parallel(stage, processes).train()
     sampler = StepSampler(first, optimizing.steps, config.photos, processes.rank, processes.world)
     crops = _loader(MiddleCrops(photos, config.data.crop, config.seed), sampler, config.data.workers)
     run.logbook.stage(run.name, optimizing.steps, first)
     for step, images in enumerate(crops, start=first):
         for group in optimizer.param_groups:
             group["lr"] = optimizing.learning_rate * min(1.0, (step + 1) / max(1, optimizing.warmup))
+        statistics = [buffer.clone() for buffer in stage.buffers()]
         with autocast(processes.device, config.precision):
             loss = model(images.to(processes.device, non_blocking=True))
-        run.step(step, loss, optimizer, optimizing.clip)
+        if not run.step(step, loss, optimizer, optimizing.clip):
+            # The forward pass has already mixed the bad batch into the running statistics.
+            for buffer, before in zip(stage.buffers(), statistics, strict=True):
+                buffer.copy_(before)
         if (step + 1) % config.checkpoint_every == 0 or step + 1 == optimizing.steps:
             run.checkpoint(step + 1, stage, optimizer)
 

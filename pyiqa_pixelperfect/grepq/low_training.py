@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from pyiqa_pixelperfect.data.crops import StepSampler
 from pyiqa_pixelperfect.grepq.config import LowLevelConfig, OptimizerConfig
@@ -13,7 +12,7 @@ from pyiqa_pixelperfect.grepq.losses import quality_weights, weighted_contrastiv
 from pyiqa_pixelperfect.grepq.networks import LowLevelNet
 from pyiqa_pixelperfect.grepq.run import Run
 from pyiqa_pixelperfect.grepq.version_sets import VersionSets
-from pyiqa_pixelperfect.training.distributed import Processes, gather_with_gradient
+from pyiqa_pixelperfect.training.distributed import gather_with_gradient, parallel
 from pyiqa_pixelperfect.training.precision import autocast
 from pyiqa_pixelperfect.training.schedule import warmup_cosine
 
@@ -76,7 +75,7 @@ def train_low_level(
     stage = LowLevelStage(network, config)
     optimizer = torch.optim.AdamW(stage.parameters(), lr=optimizing.learning_rate, weight_decay=optimizing.weight_decay)
     first = run.restore(stage, optimizer, resumed)
-    model = _parallel(stage, processes).train()
+    model = parallel(stage, processes).train()
     dataset = FragmentDataset(sets, config.grid, config.cell, config.seed)
     sampler = StepSampler(first, optimizing.steps, config.photos, processes.rank, processes.world)
     run.logbook.stage("low level", optimizing.steps, first)
@@ -93,12 +92,3 @@ def train_low_level(
                 buffer.copy_(before)
         if (step + 1) % config.checkpoint_every == 0 or step + 1 == optimizing.steps:
             run.checkpoint(step + 1, stage, optimizer)
-
-
-def _parallel(stage: nn.Module, processes: Processes) -> nn.Module:
-    if processes.world == 1:
-        return stage
-    if processes.device.type == "cuda":
-        stage = nn.SyncBatchNorm.convert_sync_batchnorm(stage)
-        return DistributedDataParallel(stage, device_ids=[processes.device])
-    return DistributedDataParallel(stage)

@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.errors import DataError, ImageError, WeightsError
 from pyiqa_pixelperfect.grepq.gaussians import deviation, deviation_score, fit_gaussian
 from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
-from pyiqa_pixelperfect.grepq.networks import LowLevelNet, seeded_weights
+from pyiqa_pixelperfect.grepq.networks import LowLevelNet
 from pyiqa_pixelperfect.grepq.patches import PATCH, STRIDE, cut_patches, select_pristine
 from pyiqa_pixelperfect.images import ImageInput, as_image, check_image
+from pyiqa_pixelperfect.linear_head import LinearHead
 from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
 
 __all__ = ["GRepQ", "GRepQScore"]
@@ -160,6 +162,20 @@ class GRepQ(nn.Module):
         if branches != "high":
             wanted.append(self.low(picture))
         return torch.cat(wanted, dim=1)
+
+    def rate(self, image: ImageInput, head: LinearHead) -> Tensor:
+        """Predict labels by a head from ``pixelperfect regress``: (B,), on the scale the head was fitted to.
+
+        Raises:
+            WeightsError: the head wants other features than this metric has.
+            ImageError: as ``parts``.
+        """
+        features = self.features(image, head.card.get("branches", "low"))
+        if features.shape[1] != len(head.weight):
+            got = f"{features.shape[1]}, for a head of {len(head.weight)}"
+            raise WeightsError("head", "as many features as it was fitted on", got, "Load the weights it came from.")
+        label: Tensor = head.to(features.device)(features)
+        return label
 
     @torch.no_grad()
     def fit_pristine(self, photos: Iterable[Tensor]) -> int:

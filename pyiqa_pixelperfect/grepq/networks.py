@@ -3,8 +3,7 @@
 Both come from timm and are built with random weights; nothing is ever downloaded.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import cast
 
 import timm
@@ -12,20 +11,12 @@ import torch
 from timm.models.byobnet import ByoBlockCfg, ByobNet
 from torch import Tensor, nn
 
-__all__ = ["FEATURES", "HighLevelNet", "LowLevelNet", "seeded_weights"]
+__all__ = ["FEATURES", "HighLevelNet", "LowLevelNet"]
 
 FEATURES = 128  # of the low-level branch
 
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of OpenAI's preprocessing
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-@contextmanager
-def seeded_weights(seed: int) -> Iterator[None]:
-    """Networks built inside get initial weights drawn from ``seed``; the caller's generators are left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which would seed the GPUs too
-        yield
 
 
 class LowLevelNet(nn.Module):
@@ -38,6 +29,7 @@ class LowLevelNet(nn.Module):
 
     def __init__(self, width: int = 64, features: int = FEATURES) -> None:
         super().__init__()
+
         self.width, self.features = width, features
         channels = tuple(width * factor for factor in (1, 2, 4, 8))
         self.encoder: nn.Module = timm.create_model("resnet18", pretrained=False, num_classes=0, channels=channels)
@@ -84,6 +76,7 @@ class HighLevelNet(nn.Module):
         positions: str = "none",
     ) -> None:
         super().__init__()
+
         self.sizes = {"layers": list(layers), "width": width, "features": features, "size": size}
         self.positions = positions
         blocks = tuple(

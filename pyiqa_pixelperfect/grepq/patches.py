@@ -47,8 +47,9 @@ def sharpness(patches: Tensor) -> Tensor:
 
 
 def _window(gray: Tensor, taps: Tensor) -> Tensor:
-    padded = F.pad(gray, [_TAPS // 2] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, taps.reshape(1, 1, -1, 1)), taps.reshape(1, 1, 1, -1))
+    # Zeros around the patch, as in the official code.
+    down = F.conv2d(gray, taps.reshape(1, 1, -1, 1), padding=(_TAPS // 2, 0))
+    return F.conv2d(down, taps.reshape(1, 1, 1, -1), padding=(0, _TAPS // 2))
 
 
 def colorfulness(patches: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ def colorfulness(patches: Tensor) -> Tensor:
     """
     red, green, blue = patches.flatten(2).unbind(1)
     first, second = (red - green).abs(), (0.5 * (red + green) - blue).abs()
-    spread = (first.var(1, correction=0) + second.var(1, correction=0)).sqrt()
+    spread = (first.var(1) + second.var(1)).sqrt()
     return spread + (first.mean(1).square() + second.mean(1).square()).sqrt()
 
 

@@ -1,6 +1,5 @@
-"""What the runs of both branches share: one guarded step, checkpoints, and telling one run from another."""
+"""What the runs of both branches share: one guarded step, and checkpoints."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,17 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pyiqa_pixelperfect.config import Config
-from pyiqa_pixelperfect.errors import ConfigError, DataError
 from pyiqa_pixelperfect.training.checkpoint import save_checkpoint
 from pyiqa_pixelperfect.training.distributed import Processes
 from pyiqa_pixelperfect.training.guards import FiniteGuard, check_finite
 from pyiqa_pixelperfect.training.logbook import Logbook
 
-__all__ = ["Run", "check_same_run", "fingerprint"]
-
-_FREE = {"output", "device", "log_every", "checkpoint_every", "validation_photos"}  # may change between parts of a run
-_FREE_DATA = ("workers", "cache")
+__all__ = ["Run"]
 
 
 @dataclass
@@ -81,38 +75,3 @@ class Run:
         check_finite(step, stage.state_dict())
         state = {"step": step, "optimizer": optimizer.state_dict(), "guard": self.guard.state_dict()}
         save_checkpoint(self.output, step, self.identity | state | {"model": stage.state_dict()})
-
-
-def fingerprint(config: Config) -> str:
-    """What must not change between the parts of a run; where it runs and how often it reports may."""
-    settings = json.loads(config.model_dump_json(exclude=_FREE))
-    for key in _FREE_DATA:
-        settings["data"].pop(key, None)
-    return json.dumps(settings, sort_keys=True)
-
-
-def check_same_run(output: Path, identity: dict[str, Any], resumed: dict[str, Any]) -> None:
-    """Refuse to go on with a run of another configuration or other photos.
-
-    Raises:
-        ConfigError: the configuration differs.
-        DataError: the photos differ.
-    """
-    if not resumed:
-        return
-    saved, given = (_flat(json.loads(text)) for text in (resumed["config"], identity["config"]))
-    changed = [key for key in sorted(saved.keys() | given.keys()) if saved.get(key) != given.get(key)]
-    if changed:
-        now = ", ".join(f"{key}={given.get(key)} (was {saved.get(key)})" for key in changed)
-        fix = "Give another output folder, or delete the old run."
-        raise ConfigError("output", f"the configuration of the run in {output}", now, fix)
-    if resumed["photos"] != identity["photos"]:
-        fix = "Put them back, or give another output folder."
-        raise DataError("photos", f"those that the run in {output} began with", "others", fix)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

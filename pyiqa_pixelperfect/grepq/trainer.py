@@ -17,18 +17,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_photos
 from pyiqa_pixelperfect.grepq.config import LowLevelConfig
 from pyiqa_pixelperfect.grepq.low_training import train_low_level
 from pyiqa_pixelperfect.grepq.metric import GRepQ
-from pyiqa_pixelperfect.grepq.networks import LowLevelNet, seeded_weights
-from pyiqa_pixelperfect.grepq.run import Run, check_same_run, fingerprint
+from pyiqa_pixelperfect.grepq.networks import LowLevelNet
+from pyiqa_pixelperfect.grepq.run import Run
 from pyiqa_pixelperfect.grepq.validation import ordered_share
 from pyiqa_pixelperfect.grepq.version_sets import VersionSets
 from pyiqa_pixelperfect.images import read_image
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
 from pyiqa_pixelperfect.training.distributed import Processes, join_processes
 from pyiqa_pixelperfect.training.guards import FiniteGuard
+from pyiqa_pixelperfect.training.identity import FREE, check_same_run, fingerprint
 from pyiqa_pixelperfect.training.logbook import FINAL, Logbook
 from pyiqa_pixelperfect.training.provenance import UNKNOWN, code_versions, commits_of, current_commit
 
@@ -64,11 +66,14 @@ def train(config: LowLevelConfig) -> Path:
 def _train(config: LowLevelConfig, processes: Processes) -> Path:
     photos, held = photos_of(config.data.photos, config.data.holdout)
     resumed = latest_checkpoint(config.output) or {}
-    identity: dict[str, Any] = {"config": fingerprint(config), "photos": photos_digest(photos)}
-    check_same_run(config.output, identity, resumed)
+    identity: dict[str, Any] = {
+        "config": fingerprint(config, FREE | {"cache", "validation_photos"}),
+        "photos": photos_digest(photos),
+    }
+    check_same_run(config.output, identity["config"], identity["photos"], resumed)
     began = resumed.get("commits", [UNKNOWN]) if resumed else []
     identity |= {"commits": commits_of(began, current_commit())}
-    folder = config.data.cache or config.output / "versions"
+    folder = config.cache or config.output / "versions"
     sets = VersionSets(photos, config.versions.settings(), config.versions.sets or len(photos), folder, config.seed)
     with seeded_weights(config.seed):
         network = LowLevelNet(config.width)
@@ -114,7 +119,7 @@ def read_photos(photos: Iterable[Path]) -> Iterable[Tensor]:
 def _card(config: LowLevelConfig, run: Run, photos: int, clean: int, figures: dict[str, float]) -> dict[str, str]:
     held = "every fifth held out" if config.data.holdout else "none held out"
     return {
-        "config": config.model_dump_json(exclude={"output", "device", "data"}),
+        "config": config.model_dump_json(exclude={"output", "device", "data", "cache"}),
         "seed": str(config.seed),
         "photos": f"{photos} photos trained on, pristine patches from {clean}, {held}",
         "photos_sha256": run.identity["photos"],
