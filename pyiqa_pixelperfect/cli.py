@@ -145,7 +145,9 @@ def train(
 
     from pyiqa_pixelperfect.systems import load_config
     from pyiqa_pixelperfect.systems import train as train_system
+    from pyiqa_pixelperfect.training.memory import keep_freed_memory
 
+    keep_freed_memory()  # this process does nothing else
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     typer.echo(train_system(load_config(config, settings or [])))
 
