@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmark import report, tables
+from benchmark import relational_commands, report, tables
 from benchmark.options import (
     DeviceOption,
     HoldoutOption,
@@ -237,6 +237,9 @@ def ratings(
     results = {"metrics": report.rows_of(table), "pairs": len(rated), "references": int(rated["reference"].nunique())}
     data = {"pairs": measurement.table_hash(pairs, rated), "weights": weights_hash(metric)}
     finish("ratings", context, tables.ratings_table(table), results, data, [], out, device)
+
+
+relational_commands.add_to(app)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ MAXIMUM_PIXELS = 89_478_485
 MAXIMUM_LARGE_PIXELS = 2 * MAXIMUM_PIXELS
 """The same where 8-bit pixels are kept as they are, a quarter of the memory; above it, Pillow itself refuses."""
 
+_ORIENTATION = 0x0112  # EXIF tag
 _ROWS = 512  # turned into an array at a time: Pillow makes two copies of what it hands over
 
 
@@ -93,7 +94,8 @@ def picture_to_pixels(picture: Image.Image) -> Tensor:
     """
     white = _sixteen_bit_white(picture)
     transparent = picture.info.get("transparency")
-    picture = ImageOps.exif_transpose(picture)
+    if picture.getexif().get(_ORIENTATION, 1) != 1:  # asked for first, because turning by nothing makes a copy
+        picture = ImageOps.exif_transpose(picture)
     if white is not None:
         levels = np.asarray(picture).astype(np.float32)
         if isinstance(transparent, int) and bool((levels == transparent).any()):
@@ -111,7 +113,7 @@ def picture_to_pixels(picture: Image.Image) -> Tensor:
         lowest = picture.getchannel("A").getextrema()[0]
         if lowest != 255:
             raise _transparency()
-    return _planes(picture.convert("RGB")).unsqueeze(0)
+    return _planes(picture if picture.mode == "RGB" else picture.convert("RGB")).unsqueeze(0)
 
 
 def _planes(picture: Image.Image) -> Tensor:

@@ -1,21 +1,24 @@
-"""Batch normalization folded into the convolutions before it, for inference."""
+"""What can be computed once, before the first picture: normalization and color planes folded into convolutions."""
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pyiqa_pixelperfect.pixelperfect.map_network import ConvBlock, PairFusion
+from pyiqa_pixelperfect.pixelperfect.map_network import ConvBlock, Encoder, PairFusion
 
 __all__ = ["fold_normalization"]
 
 
 def fold_normalization(network: nn.Module) -> nn.Module:
-    """Fold every batch normalization of an evaluation-mode network into its convolutions, in place."""
+    """Fold every batch normalization of an evaluation-mode network into its convolutions, in place; then the stem."""
     for module in network.modules():
         if isinstance(module, ConvBlock):
             module.fold()
         elif isinstance(module, PairFusion) and isinstance(module.norm, nn.BatchNorm2d):
             fold_pair_fusion(module)
+    for module in network.modules():
+        if isinstance(module, Encoder):
+            module.fold()
     return network
 
 

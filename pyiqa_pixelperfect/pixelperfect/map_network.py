@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
+from pyiqa_pixelperfect.pixelperfect.color_planes import OPPONENT, opponent_planes
 
 __all__ = ["MAP_STRIDE", "DistortionMapNet", "Encoder", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
            "split_pyramid"]  # fmt: skip
@@ -45,7 +45,7 @@ class ConvBlock(nn.Module):
         """Map (B, C_in, H, W) to (B, C_out, H/stride, W/stride); ``residual`` is added before the ReLU."""
         out = self.norm(self.conv(features))
         if residual is not None:
-            out = out + residual
+            out = out.add_(residual)
         return F.relu(out, inplace=not out.requires_grad)
 
     def fold(self) -> None:
@@ -80,6 +80,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.widths = tuple(widths)
         self.stem = ConvBlock(12, widths[0])
+        self.folded_stem: nn.Conv2d | None = None
         self.stages = nn.ModuleList(
             nn.Sequential(ConvBlock(narrow, wide, stride=2), ResidualBlock(wide)) for narrow, wide in pairwise(widths)
         )
@@ -93,13 +94,30 @@ class Encoder(nn.Module):
         Returns:
             Four tensors (B, C_i, H/s, W/s) for s = 4, 8, 16, 32.
         """
-        # Unshuffling keeps every pixel: noise and pixelation must survive the first stride.
-        features = self.stem(F.pixel_unshuffle(opponent_planes(images - 0.5), 2))  # (B, 12 -> C, H/2, W/2)
+        if self.folded_stem is not None:
+            features = F.relu(self.folded_stem(images - 0.5))
+        else:
+            # Unshuffling keeps every pixel: noise and pixelation must survive the first stride.
+            features = self.stem(F.pixel_unshuffle(opponent_planes(images - 0.5), 2))  # (B, 12 -> C, H/2, W/2)
         pyramid = []
         for stage in self.stages:
             features = stage(features)
             pyramid.append(features)
         return pyramid
+
+    def fold(self) -> None:
+        """Turn color planes, unshuffling and stem into one convolution, a third of the time; not to be undone.
+
+        A 3x3 convolution of 12 unshuffled planes is a 6x6 convolution of stride 2 of the 3 planes before, and the color
+        planes are sums of colors. The normalization of the stem must have been folded before.
+        """
+        stem = self.stem.conv
+        kernel = stem.weight.unflatten(1, (3, 2, 2))  # (C, plane, row and column in the square, row, column)
+        kernel = torch.einsum("oprsyx,pc->ocyrxs", kernel, kernel.new_tensor(OPPONENT))
+        folded = nn.Conv2d(3, stem.out_channels, 6, stride=2, padding=2).to(kernel)
+        folded.load_state_dict({"weight": kernel.flatten(4).flatten(2, 3), "bias": stem.bias})
+        self.folded_stem = folded.requires_grad_(stem.weight.requires_grad)
+        del self.stem
 
 
 class PairFusion(nn.Module):
@@ -115,10 +133,12 @@ class PairFusion(nn.Module):
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Map two (B, C, h, w) to (2B, C', h, w): order (image, reference), then order (reference, image)."""
         both = torch.cat((image, reference))
-        own, other = self.own(both), self.other(both).roll(image.shape[0], 0)
+        own, other = self.own(both), self.other(both).unflatten(0, (2, -1))
         # The squared difference does not know the order, so it is computed once and used for both.
-        difference = self.difference((image - reference).square()).repeat(2, 1, 1, 1)
-        return F.relu(self.norm(own + other + difference))
+        difference = self.difference((image - reference).square_())
+        own.unflatten(0, (2, -1)).add_(other.flip(0)).add_(difference)
+        out = self.norm(own)
+        return F.relu(out, inplace=not out.requires_grad)
 
 
 class FusionDecoder(nn.Module):

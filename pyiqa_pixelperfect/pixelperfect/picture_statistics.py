@@ -51,12 +51,12 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
     for strip in picture.strips():
         coarse.append(_pooled(strip, POOLING))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
-            share.add((strip - end).abs_().div_(-NEAR_END).add_(1.0).relu_())
+            share.add((NEAR_END - (strip - end).abs_()).relu_())
         planes = opponent_planes(strip)
         for scale, steps in enumerate(scales):
             planes = _pooled(planes, 2) if scale else planes
             steps.add(planes)
-    shares = torch.stack([share.value() for share in clipped], dim=1)
+    shares = torch.stack([share.value() for share in clipped], dim=1) / NEAR_END
     shares = shares / (shares + 0.02)  # small ones spread out, since they tell most
     tones, colors, deviation = _tones(torch.cat(coarse, dim=2))
     parts = [tones, colors, shares, deviation, *(part for steps in scales for part in steps.parts())]
@@ -102,14 +102,14 @@ class _Steps:
         self.mean.add(steps)
         if self.fine:
             self.samples.append(steps[..., -self.row % self.stride :: self.stride, :: self.stride])
-            self.flat.add(steps.div(-FLAT).add_(1.0).relu_())
+            self.flat.add((FLAT - steps).relu_())
         self.row += steps.shape[2]
 
     def parts(self) -> list[Tensor]:
         if not self.fine:
             return [_logarithm(self.mean.value())]
         quantiles = _quantiles(torch.cat(self.samples, dim=2), STEP_QUANTILES)
-        return [_logarithm(self.mean.value()), _logarithm(quantiles), self.flat.value()]
+        return [_logarithm(self.mean.value()), _logarithm(quantiles), self.flat.value() / FLAT]
 
 
 def _tones(coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:

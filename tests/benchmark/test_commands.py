@@ -106,6 +106,18 @@ def test_speed_refuses_nonsense(run, arguments):
     run("speed", *arguments, exit_code=2)
 
 
+def test_tiling(run, monkeypatch):
+    from benchmark import tiling
+
+    monkeypatch.setattr(tiling, "SIZES", tiling.SIZES[:1])
+    text, record = run("tiling", "--megapixels", "0.4", "--threads", "1", "--weights", "untrained")
+    assert "tile" in text
+    assert all(item.reached for item in record.targets), text
+    assert [row["tile"] for row in record.results["exactness"]] == [96]
+    assert record.results["large"]["megapixels"] == pytest.approx(0.4, rel=0.01)
+    assert record.results["large"]["peak"] > record.results["large"]["before"] > 0
+
+
 def test_memory_of_the_real_network():
     from benchmark.speed import measure_memory
 
