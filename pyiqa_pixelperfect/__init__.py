@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyiqa_pixelperfect.startup import boot as _boot
 
 if TYPE_CHECKING:
+    from pyiqa_pixelperfect.contrique.metric import Contrique, ContriqueFR
     from pyiqa_pixelperfect.errors import (
         ConfigError,
         DataError,
@@ -32,6 +33,8 @@ __all__ = [
     "FAMILIES",
     "Comparison",
     "ConfigError",
+    "Contrique",
+    "ContriqueFR",
     "DataError",
     "ImageError",
     "ImageReadError",
@@ -46,6 +49,8 @@ __all__ = [
 
 _HOMES = {
     "FAMILIES": "pyiqa_pixelperfect.families",
+    "Contrique": "pyiqa_pixelperfect.contrique.metric",
+    "ContriqueFR": "pyiqa_pixelperfect.contrique.metric",
     "Comparison": "pyiqa_pixelperfect.pixelperfect.comparison",
     "PixelPerfect": "pyiqa_pixelperfect.pixelperfect.metric",
     "Ranking": "pyiqa_pixelperfect.pixelperfect.comparison",

@@ -29,14 +29,14 @@ class Labels:
     """What the numbers are that a head was fitted to.
 
     Attributes:
-        low: lower end of the scale; predictions may leave it a little.
-        high: upper end of the scale.
+        low: lower end of the scale, ``None`` if unknown; predictions may leave it a little.
+        high: upper end of the scale, likewise.
         lower_better: whether smaller labels mean better pictures, as with DMOS.
         source: which ratings, such as ``"BIQ2021, rows of split train"``; empty if unknown.
     """
 
-    low: float = 0.0
-    high: float = 1.0
+    low: float | None = 0.0
+    high: float | None = 1.0
     lower_better: bool = False
     source: str = ""
 

@@ -8,11 +8,12 @@ import os
 
 from torch import Tensor, nn
 
+from pyiqa_pixelperfect.contrique.metric import Contrique, ContriqueFR
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.startup import boot
 from pyiqa_pixelperfect.startup.late import register_architectures
 
-__all__ = ["PixelPerfectMetric", "register"]
+__all__ = ["ContriqueFRMetric", "ContriqueMetric", "PixelPerfectMetric", "register"]
 
 
 def register() -> None:
@@ -65,3 +66,67 @@ class PixelPerfectMetric(nn.Module):
         device = next(self.network.parameters()).device
         score: Tensor = self.network(image.to(device), reference.to(device))
         return score
+
+
+class ContriqueMetric(nn.Module):
+    """The no-reference score of CONTRIQUE as a pyiqa network; ``.network`` is the ``Contrique`` inside.
+
+    Args:
+        pretrained: load the bundled weights; False leaves an untrained network of the published size.
+        pretrained_model_path: a ``.safetensors`` file to load instead of the bundled one.
+
+    Raises:
+        WeightsError: the weights are missing, damaged, of another network, or without a head.
+    """
+
+    def __init__(self, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
+        if pretrained or pretrained_model_path is not None:
+            self.network = Contrique.load(pretrained_model_path)
+        else:
+            self.network = Contrique()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the quality of each image, (B,), higher is better; the range of values is pyiqa's to check.
+
+        Args:
+            image: ``(B, 3, H, W)`` or ``(B, 1, H, W)``, RGB or gray, in ``[0, 1]``.
+
+        Raises:
+            ImageError: the batch does not fit the network.
+        """
+        score: Tensor = self.network(image.to(self.network.head.bias.device))
+        return score
+
+
+class ContriqueFRMetric(nn.Module):
+    """The full-reference distance of CONTRIQUE as a pyiqa network; ``.network`` is the ``ContriqueFR`` inside.
+
+    Args:
+        pretrained: load the bundled weights; False leaves an untrained network of the published size.
+        pretrained_model_path: a ``.safetensors`` file to load instead of the bundled one.
+
+    Raises:
+        WeightsError: the weights are missing, damaged, or of another network.
+    """
+
+    def __init__(self, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
+        if pretrained or pretrained_model_path is not None:
+            self.network = ContriqueFR.load(pretrained_model_path)
+        else:
+            self.network = ContriqueFR()
+
+    def forward(self, image: Tensor, reference: Tensor) -> Tensor:
+        """Return the distance of each image from its reference, (B,), lower is better, 0 for identical ones.
+
+        Args:
+            image: ``(B, 3, H, W)`` or ``(B, 1, H, W)``, RGB or gray, in ``[0, 1]``.
+            reference: the same shape.
+
+        Raises:
+            ImageError: the batches do not fit each other or the network.
+        """
+        device = next(self.network.parameters()).device
+        distance: Tensor = self.network(image.to(device), reference.to(device))
+        return distance

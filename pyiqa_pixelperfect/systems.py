@@ -48,10 +48,14 @@ def _pixelperfect() -> System:
 
 def _contrique() -> System:
     from pyiqa_pixelperfect.contrique.config import ContriqueConfig, ContriqueRegression
+    from pyiqa_pixelperfect.contrique.published import convert
     from pyiqa_pixelperfect.contrique.regression import regress
     from pyiqa_pixelperfect.contrique.trainer import train
 
-    return System(ContriqueConfig, train, ContriqueRegression, regress)
+    def convert_files(asked: Conversion) -> Path:
+        return convert(tuple(asked.files), asked.output, asked.lower_better)
+
+    return System(ContriqueConfig, train, ContriqueRegression, regress, convert_files)
 
 
 def _grepq() -> System:

@@ -1,7 +1,5 @@
 """The loss of CONTRIQUE (arXiv 2110.13266, section III), a pure function of tensors."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -26,7 +24,8 @@ def supervised_nt_xent(embeddings: Tensor, classes: Tensor, *, temperature: floa
     similarity = unit @ unit.T / temperature
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
     alike = (classes[:, None] == classes[None]) & ~itself
-    others = similarity.masked_fill(itself, -math.inf).logsumexp(dim=1)
+    # Not minus infinity, which a row that is alone in its batch would turn into NaN.
+    others = similarity.masked_fill(itself, torch.finfo(similarity.dtype).min).logsumexp(dim=1)
     count = alike.sum(dim=1)
     positives = (similarity * alike).sum(dim=1) / count.clamp_min(1)
     chosen = (count > 0).to(similarity.dtype)

@@ -54,6 +54,9 @@ class Contrique(nn.Module):
             WeightsError: no such file, damaged, of another network, or without a head.
         """
         encoder, head, card = read_contrique(path, need_head=True)
+        if card.get("head_input") == "difference":
+            fix = "Use it as contrique-fr, or convert or fit another head."
+            raise WeightsError("weights", "a head for the features of one picture", "one for differences of two", fix)
         metric = cls(encoder, head)
         metric.card = card
         return metric
