@@ -75,7 +75,7 @@ class HighLevelStage(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Loss of (N, 3, S, S) crops in [0, 1], those of all processes together."""
-        features = self.network(images).float()
+        features = self.network(images).to(self.network.prompts.dtype)  # the loss is never in half precision
         labels = pseudo_labels(features.detach(), self.network.prompts)
         projected, labels = gather_with_gradient(self.projection(features)), gather_with_gradient(labels)
         group = len(labels) // self.groups

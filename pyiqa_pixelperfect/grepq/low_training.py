@@ -41,7 +41,7 @@ class LowLevelStage(nn.Module):
         """
         photos, versions = anchors.shape[:2]
         pictures = torch.cat((anchors, others)).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features = self.network(pictures).float().reshape(2, photos, versions, -1)
+        features = self.network(pictures).to(similarity.dtype).reshape(2, photos, versions, -1)
         one, other, weights = features[0], features[1], quality_weights(similarity)
         if self.cross_content:  # photos of other processes are negatives like those of this one
             one, other, weights = (gather_with_gradient(part) for part in (one, other, weights))

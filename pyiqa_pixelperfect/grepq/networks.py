@@ -88,6 +88,9 @@ class HighLevelNet(nn.Module):
             "resnet50_clip", pretrained=False, num_classes=features, img_size=size, blocks=blocks, stem_chs=stem
         )
         self.tower = cast("ByobNet", tower)
+        for module in tower.modules():
+            if isinstance(module, nn.AvgPool2d):
+                module.ceil_mode = False  # as in CLIP; timm's own choice breaks on odd sizes
         self.register_buffer("prompts", torch.zeros(2, features))
         self.register_buffer("mean", torch.tensor(_CLIP_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_CLIP_STD).reshape(1, 3, 1, 1), persistent=False)

@@ -33,9 +33,7 @@ _ENCODER = "encoder.base_model."  # the same tensors stand again under encoder.r
 _ENCODER_AGAIN = "encoder.resnet18."
 _HDF5 = (".hdf5", ".h5")
 _CHUNK = 128
-_EXPECTED = (
-    "the low-level tar with the pristine hdf5, or a file of CLIP's tower and prompts, maybe with the high-level pth"
-)
+_EXPECTED = "the low-level tar with the pristine hdf5, or CLIP's tower and prompts, maybe with the high-level pth"
 _log = logging.getLogger(__name__)
 
 
