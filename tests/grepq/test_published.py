@@ -168,43 +168,34 @@ def test_checkpoints_of_another_layout_are_refused(folder, published, tmp_path, 
     assert not (tmp_path / "out.safetensors").exists()
 
 
-def bad_patches(path, how: str) -> None:
-    good = np.zeros((2, 3, 96, 96), np.float32)
-    with h5py.File(path, "w") as file:
-        if how == "no dataset":
-            file.create_dataset("other", data=good)
-        elif how == "shape":
-            file.create_dataset("data", data=good[..., :95])
-        elif how == "type":
-            file.create_dataset("data", data=good.astype(np.float64))
-        elif how == "range":
-            file.create_dataset("data", data=good + 2)
-        elif how == "nan":
-            file.create_dataset("data", data=good * np.nan)
-        elif how == "one":
-            file.create_dataset("data", data=good[:1])
-        elif how == "huge":
-            file.create_dataset("data", shape=(10**9, 3, 96, 96), dtype="f4", chunks=(1, 3, 96, 96))
-        elif how == "group":
-            file.create_group("data")
-        elif how == "external link":
-            file["data"] = h5py.ExternalLink("/etc/passwd", "data")
-        elif how == "soft link":
-            file["data"] = h5py.SoftLink("/data")
-        elif how == "external storage":
-            size = good.nbytes
-            file.create_dataset("data", shape=good.shape, dtype="f4", external=[("/etc/passwd", 0, size)])
-        elif how == "virtual":
-            layout = h5py.VirtualLayout(good.shape, "f4")
-            layout[:] = h5py.VirtualSource("/etc/passwd", "data", good.shape)
-            file.create_virtual_dataset("data", layout)
+GOOD = np.zeros((2, 3, 96, 96), np.float32)
 
 
-@pytest.mark.parametrize(
-    "how",
-    ["no dataset", "shape", "type", "range", "nan", "one", "huge", "group", "external link", "soft link",
-     "external storage", "virtual", "cut off", "text", "missing"],
-)  # fmt: skip
+def virtual(file) -> None:
+    layout = h5py.VirtualLayout(GOOD.shape, "f4")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "data", GOOD.shape)
+    file.create_virtual_dataset("data", layout)
+
+
+BAD_PATCHES = {
+    "no dataset": lambda file: file.create_dataset("other", data=GOOD),
+    "shape": lambda file: file.create_dataset("data", data=GOOD[..., :95]),
+    "type": lambda file: file.create_dataset("data", data=GOOD.astype(np.float64)),
+    "range": lambda file: file.create_dataset("data", data=GOOD + 2),
+    "nan": lambda file: file.create_dataset("data", data=GOOD * np.nan),
+    "one": lambda file: file.create_dataset("data", data=GOOD[:1]),
+    "huge": lambda file: file.create_dataset("data", shape=(10**9, 3, 96, 96), dtype="f4", chunks=(1, 3, 96, 96)),
+    "group": lambda file: file.create_group("data"),
+    "external link": lambda file: file.__setitem__("data", h5py.ExternalLink("/etc/passwd", "data")),
+    "soft link": lambda file: file.__setitem__("data", h5py.SoftLink("/data")),
+    "external storage": lambda file: file.create_dataset(
+        "data", shape=GOOD.shape, dtype="f4", external=[("/etc/passwd", 0, GOOD.nbytes)]
+    ),
+    "virtual": virtual,
+}
+
+
+@pytest.mark.parametrize("how", [*BAD_PATCHES, "cut off", "text", "missing"])
 def test_patches_that_are_no_patches_are_refused(folder, tmp_path, how):
     path = tmp_path / "patches.hdf5"
     if how == "cut off":
@@ -212,7 +203,8 @@ def test_patches_that_are_no_patches_are_refused(folder, tmp_path, how):
     elif how == "text":
         path.write_text("no HDF5 at all")
     elif how != "missing":
-        bad_patches(path, how)
+        with h5py.File(path, "w") as file:
+            BAD_PATCHES[how](file)
     with pytest.raises(WeightsError, match="patches: expected an HDF5 file with a dataset 'data'"):
         convert([folder / "low_level_model_weights.tar", path], tmp_path / "out.safetensors")
 

@@ -96,7 +96,7 @@ def test_t1_a_stopped_run_resumes_to_the_same_bits(photos, start, run, tmp_path,
 
 def test_missing_clip_weights_are_one_clear_sentence(photos, tmp_path):
     with pytest.raises(
-        WeightsError, match="start: expected a file with CLIP's image tower and prompts, got none. Make"
+        WeightsError, match=r"start: expected a file with CLIP's image tower and prompts, got none\. Make"
     ):
         train(config_of(photos, tmp_path, None))
 
