@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmark import relational_commands, report, tables
+from benchmark import contrique_commands, relational_commands, report, tables
 from benchmark.options import (
     DeviceOption,
     HoldoutOption,
@@ -240,6 +240,7 @@ def ratings(
 
 
 relational_commands.add_to(app)
+contrique_commands.add_to(app)
 
 
 def main() -> None:

@@ -86,5 +86,7 @@ class ContriqueRegression(Config):
     system: Literal["contrique"]
     output: Path  # folder for ``head.safetensors`` and ``contrique.safetensors``, encoder and head together
     encoder: Path | None = None  # weights of the encoder; those that come with the package if not given
+    levels: Positive | None = None  # what is read out of it, as of ``EncoderConfig``; as its file says if not given
+    deviation: bool | None = None
     device: str = "auto"
     head: HeadSettings

@@ -50,12 +50,31 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.pyramid = FeaturePyramid(backbone, options, seed)
-        if not 1 <= levels <= len(self.pyramid.channels):
-            raise ConfigError("levels", f"1 to {len(self.pyramid.channels)} levels of {backbone}", str(levels))
-        self.levels, self.deviation = levels, deviation
+        self.backbone, self.options = backbone, dict(options or {})
         self.width = self.pyramid.channels[-1]
-        self.features = 2 * (1 + deviation) * sum(self.pyramid.channels[-levels:])
-        self.settings = {"backbone": backbone, "options": dict(options or {}), "levels": levels, "deviation": deviation}
+        self.read_out(levels, deviation)
+
+    def read_out(self, levels: int, deviation: bool) -> None:
+        """Choose what descriptions are made of; training does not depend on it.
+
+        Raises:
+            ConfigError: the backbone has fewer levels.
+        """
+        channels = self.pyramid.channels
+        if not 1 <= levels <= len(channels):
+            raise ConfigError("levels", f"1 to {len(channels)} levels of {self.backbone}", str(levels))
+        self.levels, self.deviation = levels, deviation
+        self.features = 2 * (1 + deviation) * sum(channels[-levels:])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments that build this encoder, but for the seed."""
+        return {
+            "backbone": self.backbone,
+            "options": self.options,
+            "levels": self.levels,
+            "deviation": self.deviation,
+        }
 
     def patches(self, views: Tensor) -> Tensor:
         """Map views (B, 3, H, W) to unit vectors (B, 4, C) of the four quarters of the deepest level."""

@@ -28,6 +28,10 @@ def regress(config: ContriqueRegression) -> Path:
         MissingDependencyError: scikit-learn is not installed.
     """
     encoder, _, card = read_contrique(config.encoder, need_head=False)
+    encoder.read_out(
+        encoder.levels if config.levels is None else config.levels,
+        encoder.deviation if config.deviation is None else config.deviation,
+    )
     device = join_processes(config.device).device
     head = fit_head(encoder.to(device).describe, config.head, device)
     source = config.encoder or bundled_weights(BUNDLED)

@@ -1,0 +1,161 @@
+"""Commands on CONTRIQUE: agreement with people, what its features know, and the order along ladders."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+
+from benchmark import report
+from benchmark.options import HoldoutOption, Out, Photos, Quiet, Seed, Threads, finish, use_threads
+from benchmark.photos import center_crop, load_photos, photos_hash
+from benchmark.progress import track
+from benchmark.subject import weights_hash
+
+__all__ = ["add_to"]
+
+ContriqueWeights = Annotated[
+    Path | None, typer.Option("--weights", help="Weights with encoder and head; the bundled ones if not given.")
+]
+OURS, UNTRAINED = "contrique", "the same network untrained"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands part of a program."""
+    app.command("contrique-quality")(quality)
+    app.command("contrique-probe")(probe)
+    app.command("contrique-ladders")(ladders)
+
+
+def quality(
+    context: typer.Context,
+    ratings: Annotated[Path, typer.Option(help="CSV with image, mos and split; pictures beside it or in images/.")],
+    curve: Annotated[
+        list[Path] | None, typer.Option(help="Encoder of an earlier step (encoder-*.safetensors); repeatable.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps features for the next time.")] = None,
+    repeats: Annotated[int, typer.Option(help="Bootstrap samples.", min=2)] = 2000,
+    weights: ContriqueWeights = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """SRCC and PLCC on test rows: as shipped, untrained, classical, and how it grew with the steps of training."""
+    from benchmark import describers
+    from benchmark import no_reference as measurement
+    from pyiqa_pixelperfect.contrique.metric import Contrique
+    from pyiqa_pixelperfect.contrique.networks import Encoder
+    from pyiqa_pixelperfect.contrique.weights_file import read_contrique
+    from pyiqa_pixelperfect.data.rated import ratings_digest, read_ratings
+
+    use_threads(threads)
+    train, test = (read_ratings(ratings, split=part) for part in ("train", "test"))
+    metric = Contrique.load(weights)
+    shipped = describers.Describer(OURS, lambda image: metric(image)[:, None], f"score {weights_hash(metric)}")
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, scores: np.ndarray[Any, Any], **more: Any) -> None:
+        measured = measurement.agreement(scores, test, repeats=repeats, seed=seed)
+        rows.append({"metric": name, **more, **measured})
+
+    def add_ridge(name: str, describer: describers.Describer, **more: Any) -> None:
+        fitted, asked = (describers.describe_rows(describer, part, cache, quiet=quiet) for part in (train, test))
+        scores, chosen = measurement.predict_by_ridge(fitted, asked, train, seed)
+        add(name, scores, **chosen, **more)
+
+    add(OURS, describers.describe_rows(shipped, test, cache, quiet=quiet)[:, 0])
+    settings = metric.encoder.settings
+    readout = {"levels": settings["levels"], "deviation": settings["deviation"]}
+    network = Encoder(settings["backbone"], settings["options"], **readout, seed=int(metric.card.get("seed", 0)))
+    untrained = network.eval().to(memory_format=torch.channels_last)
+    add_ridge(UNTRAINED, describers.of_encoder(UNTRAINED, untrained, half=True), step=0)
+    for path in curve or []:
+        encoder, _, card = read_contrique(path, need_head=False)
+        encoder.read_out(**readout)
+        name = f"step {card.get('step', '?')}"
+        add_ridge(name, describers.of_encoder(name, encoder, half=True), step=int(card.get("step", 0)))
+    add_ridge("BRISQUE's 36 statistics + ridge", describers.natural_scene_statistics())
+    add("PIQE", -describers.describe_rows(describers.piqe(), test, cache, quiet=quiet)[:, 0])
+    table = pd.DataFrame(rows)
+    results = {"rows": report.rows_of(table), "train": len(train), "test": len(test), "readout": readout}
+    data = {"train": ratings_digest(train), "test": ratings_digest(test), "weights": weights_hash(metric)}
+    targets = measurement.quality_targets(table, OURS, UNTRAINED)
+    finish("contrique-quality", context, _quality_table(table), results, data, targets, out)
+
+
+def _quality_table(table: pd.DataFrame) -> str:
+    shown = pd.DataFrame({"metric": table["metric"]})
+    for column in ("srcc", "plcc"):
+        cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
+        shown[f"{column.upper()} (95 %)"] = [f"{value:.3f} ({low:.3f} .. {high:.3f})" for value, low, high in cells]
+    if "validation" in table:
+        shown["on validation splits"] = [
+            "" if np.isnan(value) else f"{value:.3f} +- {spread:.3f}"
+            for value, spread in zip(table["validation"], table["validation_spread"], strict=True)
+        ]
+    return report.markdown_table(shown)
+
+
+def probe(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=4)] = 40,
+    crop: Annotated[int, typer.Option(help="Side of the central part that is used, pixels.", min=64)] = 160,
+    weights: ContriqueWeights = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Accuracy of linear probes for type and level of distortion on held-out photos, beside the untrained network."""
+    from benchmark import probe as measurement
+    from pyiqa_pixelperfect.contrique.networks import Encoder
+    from pyiqa_pixelperfect.contrique.weights_file import read_contrique
+
+    use_threads(threads)
+    pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
+    trained, _, card = read_contrique(weights, need_head=False)
+    fresh = Encoder(**trained.settings, seed=int(card.get("seed", 0))).eval().to(memory_format=torch.channels_last)
+    sheets = track(measurement.distorted_sheets(pictures, seed), len(pictures), "photos", quiet=quiet)
+    rows, features = measurement.describe_sheets({OURS: trained, UNTRAINED: fresh}, sheets)
+    table = pd.DataFrame(
+        [{"features": name, **measurement.probe_accuracy(rows, values)} for name, values in features.items()]
+    )
+    results = {"accuracy": report.rows_of(table), "photos": len(pictures), "versions": len(rows)}
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(trained)}
+    finish("contrique-probe", context, report.markdown_table(table), results, data, [], out)
+
+
+def ladders(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 6,
+    crop: Annotated[int, typer.Option(help="Side of the central part that is used, pixels.", min=32)] = 224,
+    weights: ContriqueWeights = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Share of steps of rising strength at which the distance of contrique-fr grows, for every kind of the engine."""
+    from benchmark import ladders as measurement
+    from benchmark import tables
+    from pyiqa_pixelperfect.contrique.metric import ContriqueFR
+
+    use_threads(threads)
+    metric = ContriqueFR.load(weights)
+    pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
+    total = measurement.ladder_count(len(pictures), tools=())
+    made = track(measurement.engine_ladders(pictures, seed), total, "ladders", quiet=quiet)
+    rows = measurement.measure(lambda image, reference: -metric(image, reference), made)
+    families, single = measurement.by_family(rows), measurement.by_ladder(rows)
+    share = float(rows["in_order"].sum() / rows["steps"].sum())
+    results = {"share": share, "families": report.rows_of(families), "ladders": report.rows_of(single)}
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
+    text = f"All steps: {share:.3f}\n\n{tables.ladder_tables(families, single)}"
+    finish("contrique-ladders", context, text, results, data, [], out)
