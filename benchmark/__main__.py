@@ -8,6 +8,7 @@ import torch
 import typer
 
 from benchmark import contrique_commands, relational_commands, report, tables
+from benchmark.leaderboard import commands as leaderboard_commands
 from benchmark.options import (
     DeviceOption,
     HoldoutOption,
@@ -241,6 +242,7 @@ def ratings(
 
 relational_commands.add_to(app)
 contrique_commands.add_to(app)
+leaderboard_commands.add_to(app)
 
 
 def main() -> None:

@@ -52,13 +52,14 @@ def closed_form(name: str) -> Peer:
     return Peer(name, partial(getattr(piq, name), reduction="none", data_range=1.0), name not in _LOWER_IS_BETTER)
 
 
-def lpips_squeeze(folder: Path | None) -> Peer:
+def lpips_squeeze(folder: Path | None, device: str = "cpu") -> Peer:
     """Return LPIPS v0.1 with SqueezeNet 1.1.
 
     Args:
         folder: where torchvision's backbone features (``squeezenet1_1_features.pth``) and the heads
             (``lpips_v0.1_squeeze_heads.pth``) lie. ``None`` gives random weights, good for timing only;
             the note says so.
+        device: torch device.
 
     Raises:
         WeightsError: a file is missing, or the loaded network misses the published check values.
@@ -72,11 +73,13 @@ def lpips_squeeze(folder: Path | None) -> Peer:
     network.requires_grad_(False)
     function = partial(_lpips_distance, network)
     if folder is None:
+        network.to(torch.device(device))
         return Peer("lpips-squeeze", function, higher_is_better=False, note="random weights: time only")
     _load_lpips(network, folder)
     values = function(*_check_batch()).tolist()
     if any(abs(value - known) > 1e-4 for value, known in zip(values, LPIPS_CHECK_VALUES, strict=True)):
         raise WeightsError(str(folder), f"LPIPS check values {LPIPS_CHECK_VALUES}", f"{values}", "Get the files anew.")
+    network.to(torch.device(device))
     return Peer("lpips-squeeze", function, higher_is_better=False)
 
 

@@ -155,6 +155,8 @@ def _portable(value: Any) -> Any:
         return Path(value).name
     if isinstance(value, (list, tuple)):
         return [_portable(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _portable(item) for key, item in value.items()}
     return value
 
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -60,11 +61,13 @@ class Processes:
         return values
 
 
-def join_processes(device: str) -> Processes:
+def join_processes(device: str, *, patience_hours: float | None = None) -> Processes:
     """Join the processes that ``torchrun`` started, or be the only one.
 
     Args:
         device: ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:N``.
+        patience_hours: how long a process waits for the others before it takes them for dead; torch's choice of
+            minutes if not given.
 
     Raises:
         ConfigError: no such device.
@@ -77,7 +80,8 @@ def join_processes(device: str) -> Processes:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     _check_device(device)
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        patience = None if patience_hours is None else timedelta(hours=patience_hours)
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=patience)
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     return Processes(rank, world, torch.device(device))
