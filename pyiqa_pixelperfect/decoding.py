@@ -6,6 +6,8 @@ color profiles are ignored, as every metric in common use does; of an animation 
 are not opaque have no defined color, so pictures with such pixels are refused.
 """
 
+import contextlib
+import ctypes
 import os
 import warnings
 from pathlib import Path
@@ -29,6 +31,7 @@ MAXIMUM_PIXELS = 89_478_485
 MAXIMUM_LARGE_PIXELS = 2 * MAXIMUM_PIXELS
 """The same where 8-bit pixels are kept as they are, a quarter of the memory; above it, Pillow itself refuses."""
 
+_LARGE = 2**24  # pixels of pictures after which memory is tidied up
 _ORIENTATION = 0x0112  # EXIF tag
 _ROWS = 512  # turned into an array at a time: Pillow makes two copies of what it hands over
 
@@ -69,11 +72,7 @@ def read_pixels(path: str | os.PathLike[str], *, maximum_pixels: int = MAXIMUM_L
     name = os.fsdecode(path)
     _require_file(name)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below, and an error
-            with Image.open(name, formats=FORMATS) as picture:
-                _require_size(picture, maximum_pixels)
-                return picture_to_pixels(picture)
+        pixels = _decoded(name, maximum_pixels)
     except UnusablePictureError as problem:
         raise ImageReadError(name, problem.expected, problem.got, problem.fix) from None
     except Exception as error:  # decoders raise dozens of types on damaged files: OSError, struct.error, KeyError ...
@@ -84,6 +83,19 @@ def read_pixels(path: str | os.PathLike[str], *, maximum_pixels: int = MAXIMUM_L
             f"{type(error).__name__}: {reason[:200]}",
             "Check that the file is complete and one of these formats.",
         ) from error
+    if pixels.shape[-2] * pixels.shape[-1] > _LARGE:
+        _return_memory()
+    return pixels
+
+
+def _decoded(name: str, maximum_pixels: int) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below, and an error
+        with Image.open(name, formats=FORMATS) as picture:
+            _require_size(picture, maximum_pixels)
+            pixels = picture_to_pixels(picture)
+            picture.close()  # frees its pixels now; metadata may refer to the picture and keep it
+            return pixels
 
 
 def picture_to_pixels(picture: Image.Image) -> Tensor:
@@ -123,6 +135,12 @@ def _planes(picture: Image.Image) -> Tensor:
         rows = np.array(picture.crop((0, top, picture.width, min(top + _ROWS, picture.height))))
         planes[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
     return planes
+
+
+def _return_memory() -> None:
+    """Give what was freed back to the system; glibc would keep hundreds of MB of what Pillow decoded into."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no glibc here
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _require_file(name: str) -> None:

@@ -95,7 +95,8 @@ class Encoder(nn.Module):
             Four tensors (B, C_i, H/s, W/s) for s = 4, 8, 16, 32.
         """
         if self.folded_stem is not None:
-            features = F.relu(self.folded_stem(images - 0.5))
+            features = self.folded_stem(images - 0.5)
+            features = F.relu(features, inplace=not features.requires_grad)
         else:
             # Unshuffling keeps every pixel: noise and pixelation must survive the first stride.
             features = self.stem(F.pixel_unshuffle(opponent_planes(images - 0.5), 2))  # (B, 12 -> C, H/2, W/2)

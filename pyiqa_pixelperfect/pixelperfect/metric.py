@@ -157,7 +157,7 @@ class PixelPerfect(nn.Module):
         Args:
             image: tensor, PIL image or path.
             reference: likewise, of the same size. A single picture beside a batch is encoded once.
-            tile: largest side of a tile, px; by default 1024 for pictures above 4 megapixels, and no tiles below.
+            tile: largest side of a tile, px; by default 768 for pictures above 4 megapixels, and no tiles below.
 
         Raises:
             ImageError: as ``forward``, or values outside [0, 1], or a tile below 64 px.

@@ -46,10 +46,10 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
         (B, STATISTICS), about [-1, 1] each.
     """
     picture = images if isinstance(images, Picture) else Picture(images)
-    coarse, clipped = [], [_Mean(), _Mean()]
+    coarse, clipped = _Rows(picture.height // POOLING), [_Mean(), _Mean()]
     scales = [_Steps(picture.height >> scale, picture.width >> scale, scale < FINE_SCALES) for scale in range(SCALES)]
     for strip in picture.strips():
-        coarse.append(_pooled(strip, POOLING))
+        coarse.add(_pooled(strip, POOLING))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
             share.add((NEAR_END - (strip - end).abs_()).relu_())
         planes = opponent_planes(strip)
@@ -58,7 +58,7 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
             steps.add(planes)
     shares = torch.stack([share.value() for share in clipped], dim=1) / NEAR_END
     shares = shares / (shares + 0.02)  # small ones spread out, since they tell most
-    tones, colors, deviation = _tones(torch.cat(coarse, dim=2))
+    tones, colors, deviation = _tones(coarse.whole)
     parts = [tones, colors, shares, deviation, *(part for steps in scales for part in steps.parts())]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
@@ -76,16 +76,38 @@ class _Mean:
     """Mean of each plane of (B, C, H, W), strip by strip."""
 
     def __init__(self) -> None:
-        self.sums: list[Tensor] = []
+        self.total: Tensor | float = 0.0
         self.count = 0
 
     def add(self, values: Tensor) -> None:
-        self.sums.append(values.sum((2, 3)))
+        self.total = self.total + values.sum((2, 3))
         self.count += values.shape[2] * values.shape[3]
 
     def value(self) -> Tensor:
         """(B, C)."""
-        return torch.stack(self.sums).sum(0) / self.count
+        return torch.as_tensor(self.total) / self.count
+
+
+class _Rows:
+    """Rows of (B, C, H, W), strip by strip, in one tensor.
+
+    It is made at once: small pieces kept from every strip would lie scattered between what the strips left free, and
+    no strip after them would fit there again.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count, self.filled = count, 0
+        self.whole = torch.zeros(0)
+
+    def add(self, values: Tensor) -> None:
+        rows = values.shape[2]
+        if rows == self.count:
+            self.whole = values
+            return
+        if not self.filled:
+            self.whole = values.new_empty(*values.shape[:2], self.count, values.shape[3])
+        self.whole[:, :, self.filled : self.filled + rows] = values
+        self.filled += rows
 
 
 class _Steps:
@@ -95,20 +117,20 @@ class _Steps:
         self.stride, self.fine = _sampling(height, width - 1), fine
         self.row = 0
         self.mean, self.flat = _Mean(), _Mean()
-        self.samples: list[Tensor] = []
+        self.samples = _Rows(-(-height // self.stride))
 
     def add(self, planes: Tensor) -> None:
         steps = (planes[..., 1:] - planes[..., :-1]).abs_()
         self.mean.add(steps)
         if self.fine:
-            self.samples.append(steps[..., -self.row % self.stride :: self.stride, :: self.stride])
+            self.samples.add(steps[..., -self.row % self.stride :: self.stride, :: self.stride])
             self.flat.add((FLAT - steps).relu_())
         self.row += steps.shape[2]
 
     def parts(self) -> list[Tensor]:
         if not self.fine:
             return [_logarithm(self.mean.value())]
-        quantiles = _quantiles(torch.cat(self.samples, dim=2), STEP_QUANTILES)
+        quantiles = _quantiles(self.samples.whole, STEP_QUANTILES)
         return [_logarithm(self.mean.value()), _logarithm(quantiles), self.flat.value() / FLAT]
 
 

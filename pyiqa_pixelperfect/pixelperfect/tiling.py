@@ -22,7 +22,7 @@ __all__ = ["CellMap", "CellMeans", "Tile", "TiledNetwork", "encode_tile", "fuse_
 Pyramid: TypeAlias = Sequence[Tensor]
 
 WHOLE = 2**22  # pixels of the largest picture that is encoded at once
-TILE = 1024  # px, side of the tiles of larger ones, without their surroundings
+TILE = 768  # px, side of the tiles of larger ones, without their surroundings
 SMALLEST = 64  # px
 
 
@@ -113,9 +113,11 @@ def encode_tile(network: TiledNetwork, pictures: Sequence[Picture], tile: Tile) 
 
     A batch that shows one picture throughout is encoded once, and its pyramid is that of a batch of one.
     """
-    parts = [picture.distinct().part(tile.outer_rows, tile.outer_columns) for picture in pictures]
-    images = torch.cat(parts).contiguous(memory_format=torch.channels_last)
-    split = [level.split([len(part) for part in parts]) for level in network.encode(images)]
+    distinct = [picture.distinct() for picture in pictures]
+    parts = (picture.part(tile.outer_rows, tile.outer_columns) for picture in distinct)
+    # Nothing has a name here but the pyramid: what has one stays in memory.
+    pyramid = network.encode(torch.cat(tuple(parts)).contiguous(memory_format=torch.channels_last))
+    split = [level.split([len(picture) for picture in distinct]) for level in pyramid]
     return [list(pyramid) for pyramid in zip(*split, strict=True)]
 
 
@@ -158,21 +160,26 @@ class CellMeans:
     """The description of pairs, gathered from their maps tile by tile."""
 
     def __init__(self) -> None:
-        self._parts: list[PairDescription] = []
-        self._cells: list[int] = []
+        self._sum: PairDescription | None = None
+        self._cells = 0
 
     def add(self, part: PairDescription, cells: int) -> None:
         """Add what one tile of so many cells says, with the statistics of the whole pictures."""
-        self._parts.append(part)
-        self._cells.append(cells)
+        before, self._cells = self._cells, self._cells + cells
+        if self._sum is None:
+            self._sum = part
+            return
+        # A running mean: nothing is kept of a tile, or memory would fill with crumbs.
+        share = cells / (before + cells)
+        mean, amounts = self._sum.mean.lerp(part.mean, share), self._sum.amounts.lerp(part.amounts, share)
+        self._sum = self._sum._replace(mean=mean, amounts=amounts)
 
     def joined(self) -> PairDescription:
-        """What all tiles say together."""
-        if len(self._parts) == 1:
-            return self._parts[0]
-        shares = [count / sum(self._cells) for count in self._cells]
-        mean, amounts = (
-            torch.stack([share * getattr(part, name) for share, part in zip(shares, self._parts, strict=True)]).sum(0)
-            for name in ("mean", "amounts")
-        )
-        return self._parts[0]._replace(mean=mean, amounts=amounts)
+        """What all tiles say together.
+
+        Raises:
+            ValueError: no tile was added.
+        """
+        if self._sum is None:
+            raise ValueError("a picture has at least one tile")
+        return self._sum
