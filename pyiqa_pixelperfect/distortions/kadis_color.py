@@ -14,10 +14,11 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from pyiqa_pixelperfect.distortions.jpeg import mix_channels
 from pyiqa_pixelperfect.distortions.kadis_filters import gaussian_taps, separable
+from pyiqa_pixelperfect.distortions.kadis_places import fetch
 from pyiqa_pixelperfect.distortions.tone import luma
 
-__all__ = ["brighten", "color_diffusion", "color_shift", "contrast_change", "darken", "from_lab", "hsv_saturation",
-           "lab_saturation", "mean_shift", "to_lab", "tone_curve"]  # fmt: skip
+__all__ = ["brighten", "color_diffusion", "color_shift", "contrast_change", "darken", "from_roots", "hsv_saturation",
+           "lab_saturation", "mean_shift", "to_lab", "to_roots", "tone_curve"]  # fmt: skip
 
 # IEC 61966-2-1 primaries to XYZ over the D65 white point (0.95047, 1, 1.08883), so that white is (1, 1, 1).
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
@@ -34,8 +35,17 @@ SHIFT_EDGE = 0.1  # gradient of luma times move at which half of a color shift i
 
 
 def _power(values: Tensor, exponent: float) -> Tensor:
-    """In place, for values > 0: ``pow`` takes another path for the last values of a tensor, and is slow."""
-    return values.log_().mul_(exponent).exp_()
+    """In place, for values > 0: ``pow`` takes another path for the last values of a tensor, and is slow.
+
+    On a CPU by numpy, whose logarithm and exponential take less than half of torch's time.
+    """
+    if values.device.type != "cpu":
+        return values.log_().mul_(exponent).exp_()
+    array = values.numpy()
+    np.log(array, out=array)
+    values.mul_(exponent)
+    np.exp(array, out=array)
+    return values
 
 
 def _look_up(table: Tensor, values: Tensor) -> Tensor:
@@ -52,32 +62,42 @@ def _from_linear_root(device: torch.device) -> Tensor:
     return torch.where(linear > _DARK_LINEAR, bright, linear * _DARK_SLOPE).float().to(device)
 
 
+def to_roots(images: Tensor) -> Tensor:
+    """The part of CIE 1976 that bends: (B, 3, H, W), the cube roots (lines below 0.9 %) of XYZ of sRGB, white at 1.
+
+    Of roots x, y and z, lightness L is 116 y - 16, a is 500 (x - y) and b is 200 (y - z) (white point D65). Saturation
+    is the distance of x and z from y, so that there is no need to make a and b.
+    """
+    bright = _power(images.clamp_min(_DARK).add_(0.055).mul_(1.0 / 1.055), _GAMMA)
+    linear = bright.add_(images.clamp_max(_DARK).sub_(_DARK), alpha=1.0 / _DARK_SLOPE)
+    xyz = mix_channels(linear, RGB_TO_XYZ)
+    root = _power(xyz.clamp_min(_ROOT), 1.0 / 3.0)
+    return root.add_(xyz.clamp_max_(_ROOT).sub_(_ROOT), alpha=_ROOT_SLOPE)
+
+
+def from_roots(roots: Tensor) -> Tensor:
+    """Inverse of ``to_roots``, within 1.5e-5, colors outside sRGB cut to [0, 1]; ``roots`` are used up."""
+    above = roots.clamp_min(_CUBE)
+    xyz = above.square().mul_(above).add_(roots.clamp_max_(_CUBE).sub_(_CUBE), alpha=1.0 / _ROOT_SLOPE)
+    linear = mix_channels(xyz, XYZ_TO_RGB).clamp_(0.0, 1.0)
+    return _look_up(_from_linear_root(roots.device), linear.sqrt_())
+
+
 def to_lab(images: Tensor) -> Tensor:
     """CIE 1976 of sRGB, scaled: (B, 3, H, W) of a / 500, (L + 16) / 116 and b / 200 (white point D65)."""
-    bright = _power(images.clamp_min(_DARK).add_(0.055).div_(1.055), _GAMMA)
-    linear = bright.add_(images.clamp_max(_DARK).sub_(_DARK).div_(_DARK_SLOPE))
-    xyz = mix_channels(linear, RGB_TO_XYZ)
-    root = _power(xyz.clamp_min(_ROOT), 1.0 / 3.0).add_(xyz.clamp_max_(_ROOT).sub_(_ROOT).mul_(_ROOT_SLOPE))
-    root[:, 0] -= root[:, 1]
-    root[:, 2].neg_().add_(root[:, 1])
-    return root
-
-
-def from_lab(lab: Tensor) -> Tensor:
-    """Inverse of ``to_lab``, within 1.5e-5, colors outside sRGB cut to [0, 1]; ``lab`` itself is used up."""
-    lab[:, 0] += lab[:, 1]
-    lab[:, 2].neg_().add_(lab[:, 1])
-    above = lab.clamp_min(_CUBE)
-    xyz = above.square().mul_(above).add_(lab.clamp_max_(_CUBE).sub_(_CUBE).div_(_ROOT_SLOPE))
-    linear = mix_channels(xyz, XYZ_TO_RGB).clamp_(0.0, 1.0)
-    return _look_up(_from_linear_root(lab.device), linear.sqrt_())
+    roots = to_roots(images)
+    roots[:, 0] -= roots[:, 1]
+    roots[:, 2].neg_().add_(roots[:, 1])
+    return roots
 
 
 def color_diffusion(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 4: chroma (a, b of Lab) smoothed with 1.5 ``parameter`` + 2 px and multiplied by ``parameter``."""
-    lab = to_lab(images)
-    lab[:, ::2] = separable(lab[:, ::2], gaussian_taps(1.5 * parameter + 2.0)).mul_(parameter)
-    return from_lab(lab)
+    roots = to_roots(images)
+    lightness = roots[:, 1:2]
+    chroma = separable(roots[:, ::2] - lightness, gaussian_taps(1.5 * parameter + 2.0))
+    torch.add(lightness, chroma, alpha=parameter, out=roots[:, ::2])
+    return from_roots(roots)
 
 
 def color_shift(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
@@ -90,9 +110,9 @@ def color_shift(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     angles = hashed_uniform(seeds, (1,), 105) * (0.5 * math.pi)
     down, right = (angles.sin() * parameter).round().long(), (angles.cos() * parameter).round().long()
-    rows = (torch.arange(height, device=images.device) - down).clamp_min(0)[:, :, None]
-    columns = (torch.arange(width, device=images.device) - right).clamp_min(0)[:, None, :]
-    green = images[:, 1].flatten(1).gather(1, (rows * width + columns).flatten(1)).reshape(-1, 1, height, width)
+    rows = (torch.arange(height, device=images.device) - down).clamp_min(0).int()[:, :, None]
+    columns = (torch.arange(width, device=images.device) - right).clamp_min(0).int()[:, None, :]
+    green = fetch(images[:, 1:2], (rows * width + columns).flatten(1)).reshape(-1, 1, height, width)
     gray = luma(images)
     slope_y = torch.diff(gray, dim=2, append=gray[:, :, -1:])
     slope_x = torch.diff(gray, dim=3, append=gray[..., -1:])
@@ -113,9 +133,9 @@ def hsv_saturation(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
 
 def lab_saturation(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 8: a and b of Lab times ``parameter``, colors outside sRGB cut; no ``seeds``. Oracle: scikit-image."""
-    lab = to_lab(images)
-    lab[:, ::2] *= parameter
-    return from_lab(lab)
+    roots = to_roots(images)
+    torch.lerp(roots[:, 1:2], roots[:, ::2], parameter, out=roots[:, ::2])
+    return from_roots(roots)
 
 
 @lru_cache(maxsize=64)
@@ -138,10 +158,11 @@ def tone_curve(values: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor
 def brighten(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 16: curve through (0.5, 0.5 + ``parameter`` / 2), two thirds on RGB and one on the lightness of Lab."""
     knots = ((0.0, 0.0), (0.5, 0.5 + 0.5 * parameter), (1.0, 1.0))
-    lab = to_lab(images)
-    lightness = tone_curve(lab[:, 1].mul(1.16).sub_(0.16).clamp_(0.0, 1.0), knots)
-    lab[:, 1] = lightness.add_(0.16).div_(1.16)
-    return tone_curve(images, knots).lerp_(from_lab(lab), 1.0 / 3.0)
+    roots = to_roots(images)
+    lightness = roots[:, 1:2]
+    lighter = tone_curve(lightness.mul(1.16).sub_(0.16).clamp_(0.0, 1.0), knots).add_(0.16).div_(1.16)
+    roots += lighter.sub_(lightness)  # of all three alike: a and b stay as they are
+    return tone_curve(images, knots).lerp_(from_roots(roots), 1.0 / 3.0)
 
 
 def darken(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
