@@ -6,6 +6,7 @@ map is the aligned field.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -113,6 +114,14 @@ def align_to_grid(amount: Tensor, seeds: Tensor) -> Tensor:
     return shift_out(blocks.repeat_interleave(UNIT, 2).repeat_interleave(UNIT, 3), phase, *amount.shape[-2:])
 
 
+@lru_cache(maxsize=1)
+def _dct_matrices() -> tuple[Tensor, Tensor]:
+    """The transform of 8 values, and of 16 as two eights, since a product with the small one takes thrice as long."""
+    with torch.inference_mode(mode=False):  # what is kept must serve outside of it too
+        matrix = dct_matrix(8)
+        return matrix, torch.block_diag(matrix, matrix)
+
+
 def _quantize(plane: Tensor, quality: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
     """Code one plane (B, 1, H, W) of 0..255 values with a quality (B, 1, H/8, W/8) per block."""
     batch, _, height, width = plane.shape
@@ -121,12 +130,35 @@ def _quantize(plane: Tensor, quality: Tensor, table: tuple[tuple[int, ...], ...]
     # Blocks stay where they are: rows of blocks, 8 rows or frequencies, blocks of a row, 8 columns or frequencies.
     scale = scale.reshape(-1, height // 8, 1, width // 8, 1)
     steps = (base[:, None] * scale).add_(50.0).div_(100.0).floor_().clamp_(1.0, 255.0)
-    dct = dct_matrix(8).to(plane).expand(batch * height // 8, 8, 8)
+    dct, two = (matrix.to(plane).expand(batch * height // 8, -1, -1) for matrix in _dct_matrices())
     rows = torch.bmm(dct, (plane - 128.0).reshape(-1, 8, width))
-    coefficients = torch.bmm(rows.reshape(-1, width, 8), dct.mT).reshape(batch, -1, 8, width // 8, 8)
+    coefficients = torch.bmm(rows.reshape(-1, width // 2, 16), two.mT).reshape(batch, -1, 8, width // 8, 8)
     coefficients.div_(steps).round_().mul_(steps)
-    rows = torch.bmm(coefficients.reshape(-1, width, 8), dct).reshape(-1, 8, width)
+    rows = torch.bmm(coefficients.reshape(-1, width // 2, 16), two).reshape(-1, 8, width)
     return torch.bmm(dct.mT, rows).add_(128.0).reshape(plane.shape)
+
+
+def _halve(planes: Tensor) -> Tensor:
+    """Mean of 2x2 pixels of (B, C, H, W), sides even: as pooling on average, in a sixth of the time on a CPU."""
+    rows = planes[:, :, ::2] + planes[:, :, 1::2]
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
+
+
+def _double(planes: Tensor) -> Tensor:
+    """(B, C, h, w) twice as large by the triangle filter, libjpeg's "fancy" upsampling; edges replicated.
+
+    As bilinear interpolation, in half of the time on a CPU: of two new pixels each takes a quarter of its neighbor.
+    """
+    for side in (2, 3):
+        length = planes.shape[side]
+        first, last = (planes.narrow(side, end, 1) for end in (0, length - 1))
+        wide = torch.cat((first, planes, last), side)
+        done = planes.new_empty([(1 + (axis == side)) * size for axis, size in enumerate(planes.shape)])
+        near = planes * 0.75
+        for half, place in enumerate(done.unflatten(side, (length, 2)).unbind(side + 1)):
+            torch.add(near, wide.narrow(side, 2 * half, length), alpha=0.25, out=place)
+        planes = done
+    return planes
 
 
 def jpeg_at_quality(images: Tensor, quality: Tensor, *, subsample: bool = True) -> Tensor:
@@ -147,9 +179,7 @@ def jpeg_at_quality(images: Tensor, quality: Tensor, *, subsample: bool = True) 
     for channel in (1, 2):
         plane = ycbcr[:, channel : channel + 1]
         if subsample:
-            coded = _quantize(F.avg_pool2d(plane, 2).round_(), quality.round(), CHROMA_TABLE)
-            # libjpeg's "fancy" upsampling is the triangle filter that bilinear interpolation is.
-            plane = F.interpolate(coded.round_().clamp_(0, 255), scale_factor=2.0, mode="bilinear", align_corners=False)
+            plane = _double(_quantize(_halve(plane).round_(), quality.round(), CHROMA_TABLE).round_().clamp_(0, 255))
         else:
             plane = _quantize(plane, luma_quality, CHROMA_TABLE)
         planes.append(plane)

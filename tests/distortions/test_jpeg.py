@@ -146,3 +146,20 @@ def test_aligned_fields_equal_their_twin(seed):
     np.testing.assert_allclose(aligned[0, 0], align_loop(amount[0, 0].double().numpy(), phase), atol=3e-6)
     torch.testing.assert_close(jpeg.align_to_grid(aligned, seeds), aligned, rtol=0, atol=3e-6)
     assert (aligned == 0).any()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (24, 40), (56, 16)])
+def test_chroma_is_halved_and_doubled_as_by_torch(size):
+    planes = torch.rand(3, 2, *size, generator=torch.Generator().manual_seed(1)).mul(255).round()
+    assert torch.equal(jpeg._halve(planes), torch.nn.functional.avg_pool2d(planes, 2))
+    expected = torch.nn.functional.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(jpeg._double(planes), expected, rtol=0, atol=1e-4)
+
+
+def test_what_is_kept_serves_where_gradients_are_taken(crops):
+    jpeg._dct_matrices.cache_clear()
+    grid = torch.full((1, 1, 2, 2), 30.0)
+    with torch.inference_mode():
+        expected = jpeg.jpeg_at_quality(crops[..., :32, :32], grid)
+    image = crops[..., :32, :32].clone().requires_grad_()
+    assert torch.equal(jpeg.jpeg_at_quality(image, grid), expected)
