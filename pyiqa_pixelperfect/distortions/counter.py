@@ -10,15 +10,18 @@ The mixers are public-domain finalizers: splitmix64 (Steele, Lea, Flood, OOPSLA 
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["hashed", "hashed_normal", "hashed_uniform", "planned_seeds", "planned_uniform"]
+__all__ = ["hashed", "hashed_normal", "hashed_row", "hashed_uniform", "planned_seeds", "planned_uniform"]
 
 _GOLDEN = 0x9E3779B97F4A7C15
+_ODD = -1640531527  # 2^32 divided by the golden ratio, as int32
+_KEPT = 2**20  # positions of which the hash is kept, 4 MiB
 
 
 def _splitmix64(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -70,10 +73,30 @@ def hashed(seeds: Tensor, positions: Tensor, stream: int) -> Tensor:
     Returns:
         int32 bits of the broadcast shape (B, ...).
     """
-    key = _mix(seeds.to(torch.int32) + (stream * 0x3C6EF35F) % 0x7FFFFFFF)
-    key = key.reshape(-1, *([1] * (positions.dim() - 1)))
+    key = _key(seeds, stream).reshape(-1, *([1] * (positions.dim() - 1)))
     # Two rounds: one leaves the xor of key and position linear enough for neighboring images to correlate.
-    return _mix(_mix(positions * -1640531527 + key) + key)
+    return _mix(_mix(positions * _ODD + key) + key)
+
+
+def hashed_row(seeds: Tensor, count: int, stream: int) -> Tensor:
+    """Hash the positions 0 ... count - 1: int32 bits (B, count), others than those of ``hashed``, in half of the time.
+
+    Of the two rounds the first takes the position alone, and is made once for all images and calls.
+    """
+    mixed = _mixed_positions if count <= _KEPT else _mixed_positions.__wrapped__
+    return _mix(mixed(count, seeds.device) + _key(seeds, stream)[:, None])
+
+
+@lru_cache(maxsize=8)
+def _mixed_positions(count: int, device: torch.device) -> Tensor:
+    """(count,) int32, all different."""
+    with torch.inference_mode(mode=False):  # what is kept must serve outside of it too
+        return _mix(torch.arange(count, dtype=torch.int32, device=device) * _ODD)
+
+
+def _key(seeds: Tensor, stream: int) -> Tensor:
+    """(B,) int32."""
+    return _mix(seeds.to(torch.int32) + (stream * 0x3C6EF35F) % 0x7FFFFFFF)
 
 
 def _unit(bits: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pyiqa_pixelperfect.distortions.counter import hashed
+from pyiqa_pixelperfect.distortions.counter import hashed_row
 from pyiqa_pixelperfect.distortions.jpeg import mix_channels
 
-__all__ = ["color_noise", "impulse_noise", "multiplicative_noise", "short_integers", "short_normal",
+__all__ = ["color_noise", "impulse_noise", "multiplicative_noise", "short_bits", "short_normal",
            "short_uniform", "white_noise"]  # fmt: skip
 
 # Inverse of ITU-R BT.601 YCbCr in studio swing (16..235 and 16..240 of 255), as in MATLAB's ycbcr2rgb; unit steps.
@@ -28,21 +28,15 @@ STUDIO_TO_RGB = tuple(
 )
 
 
-def _short_bits(seeds: Tensor, count: int, stream: int) -> Tensor:
-    """Hashes of 16 bit, int16 (B, count): two of each one of 32 bit, for half the price."""
-    positions = torch.arange((count + 1) // 2, dtype=torch.int32, device=seeds.device)[None]
-    bits: Tensor = hashed(seeds, positions, stream).view(torch.int16)
+def short_bits(seeds: Tensor, count: int, stream: int) -> Tensor:
+    """Hashes of 16 bit, int16 (B, count), from -32768 to 32767: two of each one of 32 bit, for half the price."""
+    bits: Tensor = hashed_row(seeds, (count + 1) // 2, stream).view(torch.int16)
     return bits[:, :count]
-
-
-def short_integers(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
-    """Whole numbers from -32768 to 32767, float32 (B, *shape)."""
-    return _short_bits(seeds, math.prod(shape), stream).float().reshape(-1, *shape)
 
 
 def short_uniform(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """Uniform numbers in (0, 1) in steps of 2^-16, float32 (B, *shape)."""
-    return short_integers(seeds, shape, stream).add_(32768.5).mul_(2.0**-16)
+    return short_bits(seeds, math.prod(shape), stream).float().reshape(-1, *shape).add_(32768.5).mul_(2.0**-16)
 
 
 @lru_cache(maxsize=8)
@@ -54,7 +48,7 @@ def _normal_quantiles(device: torch.device) -> Tensor:
 
 def short_normal(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """Standard normal numbers, 65536 different ones up to 4.3 deviations, float32 (B, *shape), by inversion."""
-    drawn = _short_bits(seeds, math.prod(shape), stream).int().add_(32768)
+    drawn = short_bits(seeds, math.prod(shape), stream).int().add_(32768)
     return _normal_quantiles(seeds.device).index_select(0, drawn.flatten()).reshape(-1, *shape)
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
-from pyiqa_pixelperfect.distortions.kadis_noise import short_integers
+from pyiqa_pixelperfect.distortions.kadis_noise import short_bits
 
 __all__ = ["BLOCK", "PATCH", "PATCH_REACH", "color_blocks", "fetch", "jitter", "owners", "patches", "pixelate"]
 
@@ -30,8 +30,9 @@ def jitter(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     x = torch.linspace(-1.0, 1.0, width, device=images.device).expand(height, -1)
     reach = torch.tensor((2.0 / (width - 1), 2.0 / (height - 1)), device=images.device).mul_(parameter / 32768.0)
     reach = reach.expand(height, width, 2).contiguous()  # rows of two would be multiplied two at a time
-    shifts = short_integers(seeds, (JITTER_ROUNDS, height, width, 2), 119)
-    for grid in shifts.mul_(reach).add_(torch.stack((x, y), dim=-1)).unbind(1):
+    centers = torch.stack((x, y), dim=-1)
+    for shifts in short_bits(seeds, JITTER_ROUNDS * reach.numel(), 119).chunk(JITTER_ROUNDS, 1):
+        grid = shifts.float().reshape(-1, height, width, 2).mul_(reach).add_(centers)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
     return images.clamp_(0.0, 1.0)
 

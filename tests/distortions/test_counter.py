@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from pyiqa_pixelperfect.distortions import counter
 from pyiqa_pixelperfect.distortions.counter import (
     _splitmix64,
     hashed,
     hashed_normal,
+    hashed_row,
     hashed_uniform,
     planned_seeds,
     planned_uniform,
@@ -21,6 +23,7 @@ from reference.counter import (
     hashed_one,
     hashed_uniform_loop,
     planned_bits,
+    row_hashed_one,
     splitmix64,
 )
 
@@ -51,6 +54,22 @@ def test_hashes_equal_their_twin(seed, positions, stream):
     assert [b % 2**32 for b in bits[0].tolist()] == [hashed_one(seed, p, stream) for p in positions]
 
 
+@CASES
+@given(st.integers(0, 2**63 - 1), st.integers(1, 40), st.integers(0, 100))
+def test_rows_of_hashes_equal_their_twin(seed, count, stream):
+    bits = hashed_row(torch.tensor([3, seed]), count, stream)
+    assert bits.shape == (2, count)
+    assert [b % 2**32 for b in bits[1].tolist()] == [row_hashed_one(seed, p, stream) for p in range(count)]
+
+
+def test_rows_are_the_same_whether_their_positions_are_kept_or_not(monkeypatch):
+    seeds = torch.tensor([5, 6])
+    kept = hashed_row(seeds, 1000, 4)
+    assert torch.equal(hashed_row(seeds, 1000, 4), kept)  # what is kept was not changed
+    monkeypatch.setattr(counter, "_KEPT", 999)
+    assert torch.equal(hashed_row(seeds, 1000, 4), kept)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 50])
 def test_numbers_of_a_seed_equal_their_twins(count):
     seeds = torch.tensor([0, 3, 2**31 - 1])
@@ -67,9 +86,16 @@ def test_seeds_are_left_alone_and_shapes_hold():
         assert seeds.tolist() == [5, 6]
 
 
+def row_uniform(seeds, shape, stream):
+    return counter._unit(hashed_row(seeds, int(np.prod(shape)), stream)).reshape(-1, *shape)
+
+
 def uniform_sets():
     """Named sets of numbers that should be even: along positions, seeds, streams and all of the plan's coordinates."""
     one, many = torch.tensor([7]), torch.arange(COUNT)
+    yield "row", row_uniform(one, (COUNT,), 1)[0].numpy()
+    yield "row, seeds", row_uniform(many, (1,), 1)[:, 0].numpy()
+    yield "row, streams", np.array([row_uniform(one, (1,), stream).item() for stream in range(2000)])
     yield "positions", hashed_uniform(one, (COUNT,), 1)[0].numpy()
     yield "seeds", hashed_uniform(many, (1,), 1)[:, 0].numpy()
     yield "streams", np.array([hashed_uniform(one, (1,), stream).item() for stream in range(2000)])
@@ -100,7 +126,7 @@ def test_normal_numbers_are_normal():
         assert abs(stats.kurtosis(values.numpy())) < 0.12
 
 
-@pytest.mark.parametrize("draw", [hashed_uniform, hashed_normal])
+@pytest.mark.parametrize("draw", [hashed_uniform, hashed_normal, row_uniform])
 def test_neighbors_are_unrelated(draw):
     planes = draw(torch.arange(40, 48), (160, 160), 2).double().numpy()
     other = draw(torch.arange(40, 48), (160, 160), 3).double().numpy()

@@ -204,7 +204,8 @@ def mean_shift(values, shift):
 
 
 def jitter(values, reach):
-    draws = kadis_noise.short_integers(SEEDS, (5, *values.shape[2:], 2), 119).double().numpy() / 32768 * reach
+    bits = kadis_noise.short_bits(SEEDS, 10 * values[0, 0].size, 119)
+    draws = bits.double().numpy().reshape(-1, 5, *values.shape[2:], 2) / 32768 * reach
     y, x = np.mgrid[: values.shape[2], : values.shape[3]]
     for turn in range(5):
         values = np.stack(

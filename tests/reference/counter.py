@@ -39,6 +39,12 @@ def hashed_one(seed: int, position: int, stream: int) -> int:
     return fmix32(fmix32(position * 0x9E3779B9 + key) + key)
 
 
+def row_hashed_one(seed: int, position: int, stream: int) -> int:
+    """Unsigned 32-bit hash of one position of a row: the key comes after the first round."""
+    key = fmix32(seed + (stream * 0x3C6EF35F) % (2**31 - 1))
+    return fmix32(fmix32(position * 0x9E3779B9) + key)
+
+
 def unit(bits: int) -> float:
     """The upper 24 bits as a fraction of one."""
     return (bits >> 8) / 2**24
