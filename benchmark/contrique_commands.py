@@ -80,10 +80,20 @@ def quality(
     add_ridge("BRISQUE's 36 statistics + ridge", describers.natural_scene_statistics())
     add("PIQE", -describers.describe_rows(describers.piqe(), test, cache, quiet=quiet)[:, 0])
     table = pd.DataFrame(rows)
+    curve_rows = table[table["step"] > 0] if "step" in table else table[:0]
+    gains = {
+        name: measurement.growth(list(curve_rows["step"]), list(curve_rows[name]))
+        for name in (("srcc", "validation") if len(curve_rows) else ())
+    }
     results = {"rows": report.rows_of(table), "train": len(train), "test": len(test), "readout": readout}
+    results["gain_per_doubling_of_steps"] = gains
     data = {"train": ratings_digest(train), "test": ratings_digest(test), "weights": weights_hash(metric)}
     targets = measurement.quality_targets(table, OURS, UNTRAINED)
-    finish("contrique-quality", context, _quality_table(table), results, data, targets, out)
+    text = _quality_table(table)
+    known = [f"{name} {gain:+.3f}" for name, gain in gains.items() if gain is not None]
+    if known:
+        text += f"\n\nGain per doubling of the steps: {', '.join(known)}"
+    finish("contrique-quality", context, text, results, data, targets, out)
 
 
 def _quality_table(table: pd.DataFrame) -> str:
@@ -134,15 +144,18 @@ def ladders(
     context: typer.Context,
     photos: Photos,
     holdout: HoldoutOption = "every5",
-    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 6,
-    crop: Annotated[int, typer.Option(help="Side of the central part that is used, pixels.", min=32)] = 224,
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 4,
+    crop: Annotated[int, typer.Option(help="Side of the central part that is used, pixels.", min=32)] = 192,
     weights: ContriqueWeights = None,
     seed: Seed = 0,
     threads: Threads = None,
     out: Out = None,
     quiet: Quiet = False,
 ) -> None:
-    """Share of steps of rising strength at which the distance of contrique-fr grows, for every kind of the engine."""
+    """Share of steps of rising strength at which the distance of contrique-fr grows, for every kind of the engine.
+
+    Beside it, the share of the alternative: the mean absolute difference of features pooled over the picture.
+    """
     from benchmark import ladders as measurement
     from benchmark import tables
     from pyiqa_pixelperfect.contrique.metric import ContriqueFR
@@ -151,11 +164,26 @@ def ladders(
     metric = ContriqueFR.load(weights)
     pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
     total = measurement.ladder_count(len(pictures), tools=())
-    made = track(measurement.engine_ladders(pictures, seed), total, "ladders", quiet=quiet)
-    rows = measurement.measure(lambda image, reference: -metric(image, reference), made)
+    made = list(track(measurement.engine_ladders(pictures, seed), total, "ladders", quiet=quiet))
+    describe = metric.encoder.describe
+
+    def pooled(image: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        return -(describe(image) - describe(reference[:1])).abs().mean(dim=1)
+
+    def share_of(frame: pd.DataFrame) -> float:
+        return float(frame["in_order"].sum() / frame["steps"].sum())
+
+    shown = track(made, total, "contrique-fr", quiet=quiet)
+    rows = measurement.measure(lambda image, reference: -metric(image, reference), shown)
+    share = share_of(rows)
+    other = share_of(measurement.measure(pooled, track(made, total, "pooled", quiet=quiet)))
     families, single = measurement.by_family(rows), measurement.by_ladder(rows)
-    share = float(rows["in_order"].sum() / rows["steps"].sum())
-    results = {"share": share, "families": report.rows_of(families), "ladders": report.rows_of(single)}
+    results = {
+        "share": share,
+        "share_pooled": other,
+        "families": report.rows_of(families),
+        "ladders": report.rows_of(single),
+    }
     data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
-    text = f"All steps: {share:.3f}\n\n{tables.ladder_tables(families, single)}"
+    text = f"All steps: {share:.4f}; of pooled features {other:.4f}\n\n{tables.ladder_tables(families, single)}"
     finish("contrique-ladders", context, text, results, data, [], out)

@@ -19,7 +19,7 @@ from pyiqa_pixelperfect.data.rated import RatedImage, content_splits
 from pyiqa_pixelperfect.linear_head import choose_alpha, fit_ridge
 from pyiqa_pixelperfect.training.regression import log_spaced
 
-__all__ = ["agreement", "predict_by_ridge", "quality_targets"]
+__all__ = ["agreement", "growth", "predict_by_ridge", "quality_targets"]
 
 Values = NDArray[np.float64]
 SPLITS, VALIDATION = 10, 0.2
@@ -78,6 +78,15 @@ def _plcc(scores: Values, mos: Values) -> float:
     if np.ptp(scores) == 0 or np.ptp(mos) == 0:
         return float("nan")
     return float(np.corrcoef(scores, mos)[0, 1])
+
+
+def growth(steps: Sequence[float], values: Sequence[float]) -> float | None:
+    """Least-squares gain of a figure per doubling of the steps; ``None`` for fewer than two different steps above 0."""
+    pairs = [(np.log2(step), value) for step, value in zip(steps, values, strict=True) if step > 0]
+    if len({step for step, _ in pairs}) < 2:
+        return None
+    logs, figures = (np.array(side) for side in zip(*pairs, strict=True))
+    return float(np.polyfit(logs, figures, 1)[0])
 
 
 def quality_targets(table: pd.DataFrame, ours: str, untrained: str) -> list[Target]:

@@ -99,9 +99,12 @@ class Contrique(nn.Module):
 class ContriqueFR(nn.Module):
     """Full-reference distance between the features of two pictures.
 
-    Without a head it is label-free: the mean of |f(image) - f(reference)| over the features. Features are of unit
-    length for each level and scale, so the distance is in the same unit for every picture. (Ours: the paper fits a
-    ridge head on the same absolute differences to DMOS. Converted weights with such a head use it.)
+    Without a head it is label-free: 1 minus the cosine of image and reference in each cell of the feature maps,
+    averaged over cells, over all levels but the stem, and over full and half size. The paper pools the features over
+    the picture first and fits a ridge head on the absolute differences to DMOS; converted weights with such a head do
+    that. Without a head, cells order ladders of rising distortion better than pooled features do (``python -m benchmark
+    contrique-ladders``): where a distortion moves or covers something, what is pooled may stay the same. The price is
+    that both pictures must show the same thing at the same place.
 
     Args:
         encoder: by default one of the published size, untrained.
@@ -142,17 +145,21 @@ class ContriqueFR(nn.Module):
             reference: same shape.
 
         Returns:
-            (B,), lower is better; the label-free distance is symmetric, and exactly 0 for identical pictures.
+            (B,), lower is better. The label-free distance is in [0, 1], symmetric, and exactly 0 for identical
+            pictures; with a head it is on the scale of its labels.
 
         Raises:
             ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
         """
         image, reference = check_pair(image, reference, check_range=False)
         # One after the other, not as one batch: equal pictures then go exactly the same way, and differ by exactly 0.
-        difference = (self.encoder.describe(image) - self.encoder.describe(reference)).abs()
         if self.head is not None:
+            difference = (self.encoder.describe(image) - self.encoder.describe(reference)).abs()
             return -self.head.quality(difference)
-        return difference.mean(dim=1)
+        pairs = list(zip(self.encoder.cells(image), self.encoder.cells(reference), strict=True))
+        # Half the squared difference of unit vectors is 1 minus their cosine, and exactly 0 for equal ones.
+        parts = [0.5 * (one - other).square().sum(dim=1).mean(dim=(1, 2)) for one, other in pairs]
+        return torch.stack(parts).mean(dim=0)
 
     @torch.no_grad()
     def compare(self, image: ImageInput, reference: ImageInput) -> Tensor:

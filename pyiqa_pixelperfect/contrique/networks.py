@@ -85,6 +85,12 @@ class Encoder(nn.Module):
         """Map whole images (B, 3, H, W) to (B, ``features``): full size, then half size, unit length each level."""
         return torch.cat([self._pooled(images), self._pooled(half_size(images))], dim=1)
 
+    def cells(self, images: Tensor) -> list[Tensor]:
+        """Unit vectors of every cell of every level but the stem, at full and at half size: maps (B, C, h, w)."""
+        scales = (images, half_size(images))
+        # The floor keeps slopes moderate where a cell is all zero.
+        return [F.normalize(level.float(), dim=1, eps=1e-4) for scale in scales for level in self.pyramid(scale)[1:]]
+
     def _pooled(self, images: Tensor) -> Tensor:
         parts = []
         for level in self.pyramid(images)[-self.levels :]:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmark.describers import Describer, describe_rows, natural_scene_statistics
-from benchmark.no_reference import agreement, predict_by_ridge, quality_targets
+from benchmark.no_reference import agreement, growth, predict_by_ridge, quality_targets
 from pyiqa_pixelperfect.data.rated import RatedImage
 
 
@@ -81,3 +81,9 @@ def test_targets_are_the_promised_ones():
     table = pd.DataFrame([{"metric": "ours", "srcc": 0.66}, {"metric": "fresh", "srcc": 0.60}])
     reached = {item.figure: item.reached for item in quality_targets(table, "ours", "fresh")}
     assert list(reached.values()) == [True, False]
+
+
+def test_growth_is_the_gain_per_doubling():
+    assert growth([100, 200, 800], [0.4, 0.45, 0.55]) == pytest.approx(0.05)
+    assert growth([0, 100], [0.1, 0.4]) is None
+    assert growth([], []) is None

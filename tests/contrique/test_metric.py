@@ -8,7 +8,7 @@ from PIL import Image
 
 import pyiqa_pixelperfect
 from pyiqa_pixelperfect.contrique.metric import Contrique, ContriqueFR
-from pyiqa_pixelperfect.contrique.networks import Encoder
+from pyiqa_pixelperfect.contrique.networks import Encoder, half_size
 from pyiqa_pixelperfect.contrique.weights_file import read_contrique, write_contrique
 from pyiqa_pixelperfect.errors import ImageError, WeightsError
 from pyiqa_pixelperfect.linear_head import Labels, LinearHead
@@ -83,6 +83,26 @@ def test_a_distance_is_zero_for_equals_and_symmetric(encoder, images):
     there, back = metric(images, images.flip(0)), metric(images.flip(0), images)
     assert torch.equal(there, back)
     assert (there > 0).all()
+
+
+def test_a_distance_is_the_mean_of_one_minus_cosine_over_cells_levels_and_scales(encoder, images):
+    image, reference = images[:1], images[1:]
+    parts = []
+    for one, other in ((image, reference), (half_size(image), half_size(reference))):
+        for first, second in list(zip(encoder.pyramid(one), encoder.pyramid(other), strict=True))[1:]:
+            parts.append((1 - torch.nn.functional.cosine_similarity(first, second)).mean().item())
+    assert len(parts) == 8
+    assert ContriqueFR(encoder)(image, reference).item() == pytest.approx(sum(parts) / 8, rel=1e-4)
+
+
+def test_a_distance_is_at_most_one_and_grows_with_the_area_that_is_damaged(encoder, images):
+    metric = ContriqueFR(encoder)
+    damaged = [images.clone() for _ in range(3)]
+    for part, width in zip(damaged, (20, 40, 83), strict=True):
+        part[..., :width] = 1 - part[..., :width]
+    distances = torch.stack([metric(part, images) for part in damaged])
+    assert (distances.diff(dim=0) > 0).all()
+    assert distances.max() <= 1
 
 
 def test_paths_pictures_and_tensors_are_the_same(encoder, head, images, tmp_path):
