@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmark import contrique_commands, relational_commands, report, tables
+from benchmark import contrique_commands, grepq_commands, relational_commands, report, tables
 from benchmark.leaderboard import commands as leaderboard_commands
 from benchmark.options import (
     DeviceOption,
@@ -242,6 +242,7 @@ def ratings(
 
 relational_commands.add_to(app)
 contrique_commands.add_to(app)
+grepq_commands.add_to(app)
 leaderboard_commands.add_to(app)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from pyiqa_pixelperfect.families import FAMILIES
+    from pyiqa_pixelperfect.grepq.metric import GRepQ
     from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
     from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 
@@ -36,6 +37,7 @@ __all__ = [
     "Contrique",
     "ContriqueFR",
     "DataError",
+    "GRepQ",
     "ImageError",
     "ImageReadError",
     "MissingDependencyError",
@@ -52,6 +54,7 @@ _HOMES = {
     "Contrique": "pyiqa_pixelperfect.contrique.metric",
     "ContriqueFR": "pyiqa_pixelperfect.contrique.metric",
     "Comparison": "pyiqa_pixelperfect.pixelperfect.comparison",
+    "GRepQ": "pyiqa_pixelperfect.grepq.metric",
     "PixelPerfect": "pyiqa_pixelperfect.pixelperfect.metric",
     "Ranking": "pyiqa_pixelperfect.pixelperfect.comparison",
 }

@@ -9,11 +9,14 @@ import os
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.contrique.metric import Contrique, ContriqueFR
+from pyiqa_pixelperfect.errors import WeightsError
+from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
+from pyiqa_pixelperfect.grepq.metric import GRepQ
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.startup import boot
 from pyiqa_pixelperfect.startup.late import register_architectures
 
-__all__ = ["ContriqueFRMetric", "ContriqueMetric", "PixelPerfectMetric", "register"]
+__all__ = ["ContriqueFRMetric", "ContriqueMetric", "GRepQLowMetric", "GRepQMetric", "PixelPerfectMetric", "register"]
 
 
 def register() -> None:
@@ -130,3 +133,59 @@ class ContriqueFRMetric(nn.Module):
         device = next(self.network.parameters()).device
         distance: Tensor = self.network(image.to(device), reference.to(device))
         return distance
+
+
+class GRepQLowMetric(nn.Module):
+    """The low-level score of GRepQ as a pyiqa network; ``.network`` is the ``GRepQ`` inside.
+
+    Args:
+        pretrained: load the bundled weights; False leaves an untrained network of the published size.
+        pretrained_model_path: a ``.safetensors`` file to load instead of the bundled one.
+
+    Raises:
+        WeightsError: the weights are missing, damaged, or of another network.
+    """
+
+    def __init__(self, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
+        if pretrained or pretrained_model_path is not None:
+            self.network = GRepQ.load(pretrained_model_path)
+        else:
+            self.network = GRepQ()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the quality of each image, (B,), higher is better; the range of values is pyiqa's to check.
+
+        Args:
+            image: ``(B, 3, H, W)`` or ``(B, 1, H, W)``, RGB or gray, in ``[0, 1]``, sides of at least 96 and 144 px.
+
+        Raises:
+            ImageError: the batch does not fit the network.
+        """
+        score: Tensor = self.network(image.to(self.network.pristine_mean.device))
+        return score
+
+
+class GRepQMetric(GRepQLowMetric):
+    """Both parts of GRepQ as a pyiqa network; CLIP's tower is the user's to bring.
+
+    Args:
+        pretrained: load the bundled low-level weights; False leaves an untrained network of the published size.
+        pretrained_model_path: low-level weights to load instead of the bundled ones.
+        high_model_path: the high-level weights, from training or conversion.
+
+    Raises:
+        WeightsError: ``high_model_path`` is not given, or weights are missing, damaged, or of another network.
+    """
+
+    def __init__(
+        self,
+        pretrained: bool = True,
+        pretrained_model_path: str | os.PathLike[str] | None = None,
+        high_model_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if high_model_path is None:
+            fix = "Make it with 'pixelperfect convert grepq' (see the README), or use grepq-low, which needs none."
+            raise WeightsError("high_model_path", "a file with GRepQ's high-level weights (CLIP)", "none", fix)
+        super().__init__(pretrained, pretrained_model_path)
+        self.network.high = HighLevelMetric.load(high_model_path)

@@ -110,3 +110,8 @@ def test_registering_twice_is_once_and_a_foreign_class_stays():
     foreign = Registry(PixelPerfectMetric="theirs:Metric")
     register_architectures(foreign)
     assert foreign.paths["PixelPerfectMetric"] == "theirs:Metric"
+
+
+def test_grepq_asks_for_clips_weights_in_one_sentence():
+    with pytest.raises(WeightsError, match=r"high_model_path: expected a file with .*\(CLIP\), got none\. Make"):
+        plugin.GRepQMetric()

@@ -47,6 +47,7 @@ class VersionsConfig(Config):
     """What version sets are drawn from; see ``VersionSettings`` for the meaning of each."""
 
     sets: Annotated[int, Field(ge=0)] = 0  # in all; 0 = one of each photo
+    seed: int | None = None  # of the sets; the run's own if not given
     kinds: tuple[str, ...] = KINDS_OF_CAMERAS
     types: Positive = 4
     levels: Annotated[tuple[tuple[Share, Share], ...], Field(min_length=1)] = ((0.2, 0.5), (0.6, 1.0))
@@ -66,7 +67,7 @@ class VersionsConfig(Config):
 
     def settings(self) -> VersionSettings:
         """The same as the type that sets are drawn by."""
-        return VersionSettings(**self.model_dump(exclude={"sets"}))
+        return VersionSettings(**self.model_dump(exclude={"sets", "seed"}))
 
 
 class OptimizerConfig(Config):

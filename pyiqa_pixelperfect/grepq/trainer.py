@@ -74,7 +74,9 @@ def _train(config: LowLevelConfig, processes: Processes) -> Path:
     began = resumed.get("commits", [UNKNOWN]) if resumed else []
     identity |= {"commits": commits_of(began, current_commit())}
     folder = config.cache or config.output / "versions"
-    sets = VersionSets(photos, config.versions.settings(), config.versions.sets or len(photos), folder, config.seed)
+    drawn = config.versions
+    seed = config.seed if drawn.seed is None else drawn.seed
+    sets = VersionSets(photos, drawn.settings(), drawn.sets or len(photos), folder, seed)
     with seeded_weights(config.seed):
         network = LowLevelNet(config.width)
     network = network.to(processes.device).to(memory_format=torch.channels_last)

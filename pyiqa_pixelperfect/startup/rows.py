@@ -28,6 +28,18 @@ METRIC_ROWS: dict[str, MetricRow] = {
         "lower_better": False,
         "score_range": "-inf, inf",  # 0: equal, above 0: the image is better than its reference
     },
+    "grepq-low": {
+        "metric_opts": {"type": "GRepQLowMetric"},
+        "metric_mode": "NR",
+        "lower_better": False,
+        "score_range": "0, 0.5",
+    },
+    "grepq": {
+        "metric_opts": {"type": "GRepQMetric"},
+        "metric_mode": "NR",
+        "lower_better": False,
+        "score_range": "0, 1.5",  # needs high_model_path=FILE
+    },
 }
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from pyiqa_pixelperfect import ImageError
+from pyiqa_pixelperfect.backbones import seeded_weights
+from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
+from pyiqa_pixelperfect.grepq.networks import HighLevelNet
 from pyiqa_pixelperfect.startup.rows import METRIC_ROWS, architectures
 
 SCORE_TOLERANCE = 1e-5
@@ -31,16 +34,31 @@ distance = pytest.mark.parametrize(
 )
 
 
+#: What a metric needs beside its name.
+NEEDS: dict[str, dict[str, object]] = {}
+
+
 def create(name: str, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pyiqa's own imports
         import pyiqa
 
-        return pyiqa.create_metric(name, device="cpu", **options)
+        return pyiqa.create_metric(name, device="cpu", **NEEDS.get(name, {}), **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_clip(photographs, damaged, tmp_path_factory):
+    """`grepq` takes CLIP's tower from the user; here it is a small random one that likes clean photographs."""
+    with seeded_weights(0):
+        network = HighLevelNet((1, 1, 1, 1), 8, 16).eval().requires_grad_(False)
+    network.prompts.copy_(torch.stack([network(batch).mean(0) for batch in (photographs, damaged)]))
+    path = tmp_path_factory.mktemp("clip") / "high.safetensors"
+    HighLevelMetric(network).save(path, half=False)
+    NEEDS["grepq"] = {"high_model_path": path}
 
 
 @pytest.fixture(scope="module")
-def metric(request):
+def metric(request, _small_clip):
     return create(request.param)
 
 
