@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import WeightsError
 
-__all__ = ["CLOSED_FORM", "LPIPS_CHECK_VALUES", "PairFunction", "Peer", "closed_form", "lpips_squeeze"]
+__all__ = ["CLOSED_FORM", "LPIPS_CHECK_VALUES", "PairFunction", "Peer", "closed_form", "lpips_squeeze",
+           "lpips_squeeze_map"]  # fmt: skip
 
 PairFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -81,6 +82,18 @@ def lpips_squeeze(folder: Path | None, device: str = "cpu") -> Peer:
         raise WeightsError(str(folder), f"LPIPS check values {LPIPS_CHECK_VALUES}", f"{values}", "Get the files anew.")
     network.to(torch.device(device))
     return Peer("lpips-squeeze", function, higher_is_better=False)
+
+
+def lpips_squeeze_map(folder: Path) -> PairFunction:
+    """Return the spatial form of LPIPS with SqueezeNet: the distance at every pixel, ``(B, 1, H, W)``.
+
+    Raises:
+        WeightsError: as ``lpips_squeeze``.
+    """
+    distance = lpips_squeeze(folder).function
+    network: Any = distance.args[0]  # type: ignore[attr-defined]
+    network.spatial = True
+    return lambda image, reference: network(image, reference, normalize=True).detach()
 
 
 def _lpips_distance(network: nn.Module, image: Tensor, reference: Tensor) -> Tensor:

@@ -79,8 +79,6 @@ class MapsEntry(Config):
     photos: str = "bundled"
     holdout: Literal["every5", "all"] = "every5"
     count: int = Field(default=8, ge=1)
-    triples: int = Field(default=60, ge=1)
-    """How many triples of versions transitivity is counted over, per photo."""
 
 
 class LeaderboardConfig(Config):

@@ -1,15 +1,20 @@
 """One run from configuration to files: score, evaluate, lay out, draw, record."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmark import report
-from benchmark.leaderboard.config import LeaderboardConfig
+from benchmark.leaderboard.config import LeaderboardConfig, MapsEntry
+from benchmark.leaderboard.costs import measure_costs
 from benchmark.leaderboard.datasets import load_sets
+from benchmark.leaderboard.difference_maps import build_maps
 from benchmark.leaderboard.figures import run_figures
+from benchmark.leaderboard.machine_tables import machine_tables
+from benchmark.leaderboard.map_tables import map_results
 from benchmark.leaderboard.offline import no_network
 from benchmark.leaderboard.page import results_page
 from benchmark.leaderboard.predictors import Predictor, Unavailable, build_predictor
@@ -17,7 +22,9 @@ from benchmark.leaderboard.results import Results, evaluate, read_published, rec
 from benchmark.leaderboard.runner import score_sets
 from benchmark.leaderboard.score_book import ScoreBook
 from benchmark.leaderboard.tables import csv_files, latex, markdown, run_tables
+from benchmark.photos import load_photos, photos_hash
 from benchmark.schema import Record
+from benchmark.subject import load_subject
 from pyiqa_pixelperfect.plots.style import save_figure
 from pyiqa_pixelperfect.training.distributed import Processes, join_processes
 from pyiqa_pixelperfect.weights import write_atomically
@@ -66,8 +73,21 @@ def _run(config: LeaderboardConfig, processes: Processes, *, quiet: bool) -> Res
     if not processes.first:
         return None
     results = evaluate(config, scored, predictors, unavailable, missing, published)
+    if config.speed is not None:
+        results = replace(results, speed=measure_costs(config, predictors, quiet=quiet))
+    if config.maps is not None:
+        results = replace(results, maps=_maps(config, quiet=quiet))
     write_results(results, config.output)
     return results
+
+
+def _maps(config: LeaderboardConfig, *, quiet: bool) -> dict[str, Any]:
+    entry = config.maps or MapsEntry()
+    photos = load_photos(entry.photos, entry.holdout, entry.count)
+    metric = load_subject(None, config.device)
+    maps, reasons = build_maps(metric, config.weights)
+    found = map_results(metric, maps, photos, seed=config.seed, quiet=quiet)
+    return found | {"unavailable": dict(reasons), "photos": photos_hash(photos)}
 
 
 def write_results(results: Results, folder: Path) -> Record:
@@ -76,9 +96,10 @@ def write_results(results: Results, folder: Path) -> Record:
     Returns:
         The record.
     """
-    tables = run_tables(results)
+    tables, machine = run_tables(results), machine_tables(results)
     write_atomically(folder / "tables.md", markdown(tables).encode())
     write_atomically(folder / "tables.tex", latex(tables).encode())
+    write_atomically(folder / "machine.md", markdown(machine).encode())
     for name, text in csv_files(results).items():
         write_atomically(folder / name, text.encode())
     record = report.make_record(
@@ -92,7 +113,7 @@ def write_results(results: Results, folder: Path) -> Record:
     figures = run_figures(results)
     for name, figure in figures.items():
         save_figure(figure, folder / "figures" / f"{name}.png")
-    page = results_page(results, tables, figures, footer_of(record))
+    page = results_page(results, [*tables, *machine], figures, footer_of(record))
     write_atomically(folder / "page.html", page.encode())
     return record
 

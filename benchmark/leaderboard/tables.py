@@ -10,7 +10,7 @@ from benchmark.leaderboard.results import Results
 from benchmark.leaderboard.standings import ALL, headline_of
 from benchmark.report import markdown_table
 
-__all__ = ["Table", "csv_files", "latex", "markdown", "run_tables"]
+__all__ = ["Table", "csv_files", "latex", "markdown", "run_tables", "spread"]
 
 _TITLES = {
     "srcc": "SRCC (95 %)", "krcc": "KRCC", "plcc": "PLCC, raw (95 %)", "plcc4": "PLCC, 4 par.", "rmse4": "RMSE, 4 par.",
@@ -129,7 +129,7 @@ def _of(results: Results, name: str, metric: str) -> str:
     figures = results.standings[name].figures
     found = figures[(figures["metric"] == metric) & (figures["distortion"] == ALL)]
     headline = next(headline_of(item) for item in results.scored if item.rated.name == name)
-    return _spread(found.iloc[0], headline) if len(found) else _NO_NUMBER
+    return spread(found.iloc[0], headline) if len(found) else _NO_NUMBER
 
 
 def _figures(results: Results, name: str, headline: str) -> Table:
@@ -142,7 +142,7 @@ def _figures(results: Results, name: str, headline: str) -> Table:
         if column in ("n", "failed"):
             shown[title] = figures[column].astype(str)
         else:
-            shown[title] = [_spread(row, column) for _, row in figures.iterrows()]
+            shown[title] = [spread(row, column) for _, row in figures.iterrows()]
     if (figures["note"] != "").any():
         shown["note"] = figures["note"]
     contents = next(item for item in results.scored if item.rated.name == name).rated.rows["content"].nunique()
@@ -172,7 +172,7 @@ def _differences(differences: pd.DataFrame, name: str, rank_by: str) -> Table:
     low = differences["low"].where(ahead, -differences["high"])
     high = differences["high"].where(ahead, -differences["low"])
     shown["by (95 %)"] = [
-        _spread(pd.Series({"d": d, "d_low": a, "d_high": b}), "d") for d, a, b in zip(sizes, low, high, strict=True)
+        spread(pd.Series({"d": d, "d_low": a, "d_high": b}), "d") for d, a, b in zip(sizes, low, high, strict=True)
     ]
     shown["p, bootstrap"] = [_chance(value) for value in differences["p"]]
     shown["p, Williams"] = [_chance(value) for value in differences["williams_p"]]
@@ -191,7 +191,8 @@ def _absent(results: Results) -> Table:
     return Table("absent", "Not measured, and why", "", pd.DataFrame(rows, columns=["what", "name", "why"]))
 
 
-def _spread(row: "pd.Series[float]", column: str) -> str:
+def spread(row: "pd.Series[float]", column: str) -> str:
+    """Return a value with the ends of its interval, if it has any."""
     value = row.get(column, math.nan)
     low, high = row.get(f"{column}_low", math.nan), row.get(f"{column}_high", math.nan)
     ends = "" if math.isnan(low) or math.isnan(high) else f" ({low:.3f} .. {high:.3f})"

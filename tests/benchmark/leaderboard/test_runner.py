@@ -166,9 +166,9 @@ def test_killed_and_resumed_equals_uninterrupted_with_no_score_computed_twice(se
     assert resumed.fingerprint == uninterrupted.fingerprint
 
 
-@pytest.mark.parametrize("name", ["smoke.yaml", "blur_jpeg220.yaml", "biq2021.yaml"])
+@pytest.mark.parametrize("name", ["smoke", "leaderboard", "maps", "blur_jpeg220", "biq2021"])
 def test_shipped_configurations_are_valid(name):
     from benchmark.leaderboard.config import load_leaderboard
 
-    config = load_leaderboard(f"configs/benchmark/{name}", ["root=/data", "seed=3"])
+    config = load_leaderboard(f"configs/benchmark/{name}.yaml", ["root=/data", "seed=3"])
     assert (str(config.root), config.seed) == ("/data", 3)

@@ -1,0 +1,98 @@
+"""The tables that belong to one machine or to maps: times and memory, which never repeat; what only maps show."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from benchmark.leaderboard.results import Results
+from benchmark.leaderboard.tables import Table, spread
+
+__all__ = ["machine_tables"]
+
+
+def machine_tables(results: Results) -> list[Table]:
+    """Lay out times, memory and maps, as far as they were measured."""
+    tables = []
+    times = results.times()
+    if len(times):
+        tables.append(_times(times, results.config.threads))
+    if results.speed is not None and len(results.speed):
+        tables.append(_speed(results.speed))
+    if results.maps:
+        tables += _maps(results.maps)
+    return tables
+
+
+def _times(times: pd.DataFrame, threads: int) -> Table:
+    shown = pd.DataFrame({"metric": times["metric"]})
+    shown["ms per megapixel (quartiles)"] = [_times_cell(row, "ms_per_megapixel") for _, row in times.iterrows()]
+    shown["scores"] = times["scores"].astype(str)
+    note = (
+        f"Wall clock while scoring, threads per process: {threads}. All metrics took turns on every picture. Scores"
+        " from earlier runs keep the time they took then."
+    )
+    return Table("times", "Time of a score", note, shown)
+
+
+def _speed(speed: pd.DataFrame) -> Table:
+    shown = pd.DataFrame({"size": speed["size"], "metric": speed["metric"]})
+    shown["ms (quartiles)"] = [_times_cell(row, "ms") for _, row in speed.iterrows()]
+    for column, title in (("ms_per_megapixel", "ms per megapixel"), ("cpu_ms", "processor ms"),
+                          ("peak_mib", "peak MiB"), ("extra_mib", "extra MiB")):  # fmt: skip
+        if column in speed:
+            shown[title] = ["" if pd.isna(value) else f"{value:.0f}" for value in speed[column]]
+    if "note" in speed:
+        shown["note"] = speed["note"].fillna("")
+    note = "Metrics take turns in a new order every round; processor ms adds up all threads and says the same on a busy"
+    return Table("speed", "Time and memory by size", f"{note} machine. Memory is from a fresh process each.", shown)
+
+
+def _maps(maps: Mapping[str, Any]) -> list[Table]:
+    rows = pd.DataFrame(maps["any_family"])
+    shown = pd.DataFrame({"map": rows["map"], "AUC (95 %)": [spread(row, "auc") for _, row in rows.iterrows()]})
+    for column in rows.columns[4:-1]:
+        shown[column] = [f"{value:.3f}" for value in rows[column]]
+    absent = "; ".join(f"{name}: {reason}" for name, reason in maps["unavailable"].items())
+    note = (
+        "ROC-AUC of pixels inside a region that an outside tool distorted against those outside, whatever the family."
+    )
+    tables = [Table("maps-where", "Where: our map beside the peers'", f"{note} {absent}".strip(), shown)]
+    figures = [{"figure": name, "mean": f"{f['mean']:.3f} ({f['low']:.3f} .. {f['high']:.3f})"}
+               for name, f in maps["figures"].items()]  # fmt: skip
+    tables.append(Table("maps-figures", "Our maps: where, which, which direction", "Right family's map; see"
+                        " benchmark/README.md, localization.", pd.DataFrame(figures)))  # fmt: skip
+    tables.append(_types(maps["types"]))
+    signs = pd.DataFrame(maps["signs"])
+    signs["direction"] = ["more" if value > 0 else "less" for value in signs["direction"]]
+    for column in ("right", "wrong"):
+        signs[column] = [f"{value:.3f}" for value in signs[column]]
+    tables.append(Table("maps-signs", "Direction: how often the map points the right way", "", _text(signs)))
+    worst = pd.DataFrame(maps["antisymmetry"])
+    for column in worst.columns[2:]:
+        worst[column] = [f"{value:.1e}" for value in worst[column]]
+    tables.append(Table("maps-antisymmetry", "Exchanging the images: largest violation", "", _text(worst)))
+    found = maps["transitivity"]
+    circles = pd.DataFrame([{"triples": str(found["triples"]), "circles": str(found["circles"]),
+                             "share": f"{found['share']:.4f}"}])  # fmt: skip
+    note = "Triples of versions of a photo of which each beats the next one round in a circle; 1/4 for coin tosses."
+    return [*tables, Table("maps-transitivity", "Do scores of pairs form an order?", note, circles)]
+
+
+def _types(types: dict[str, dict[str, float]]) -> Table:
+    percent = (100.0 * pd.DataFrame(types).T).round().astype(int)
+    shown = percent.astype(str).replace("0", "").rename(columns=lambda name: str(name)[:6])
+    shown.insert(0, "family", percent.index)
+    note = "Percent of the trials of a family (row) in which another one (column) was strongest inside the region."
+    return Table("maps-types", "Which family was taken for which", note, shown)
+
+
+def _times_cell(row: "pd.Series[float]", column: str) -> str:
+    if pd.isna(row.get(column)):
+        return ""
+    digits = 0 if row[column] >= 10 else 1
+    return f"{row[column]:.{digits}f} ({row[f'{column}_low']:.{digits}f} .. {row[f'{column}_high']:.{digits}f})"
+
+
+def _text(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(str)
