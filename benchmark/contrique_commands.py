@@ -1,5 +1,6 @@
 """Commands on CONTRIQUE: agreement with people, what its features know, and the order along ladders."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,7 +67,7 @@ def quality(
         scores, chosen = measurement.predict_by_ridge(fitted, asked, train, seed)
         add(name, scores, **chosen, **more)
 
-    add(OURS, describers.describe_rows(shipped, test, cache, quiet=quiet)[:, 0])
+    add(OURS, describers.describe_rows(shipped, test, cache, quiet=quiet)[:, 0], **_from_card(metric.card))
     settings = metric.encoder.settings
     readout = {"levels": settings["levels"], "deviation": settings["deviation"]}
     network = Encoder(settings["backbone"], settings["options"], **readout, seed=int(metric.card.get("seed", 0)))
@@ -80,7 +81,7 @@ def quality(
     add_ridge("BRISQUE's 36 statistics + ridge", describers.natural_scene_statistics())
     add("PIQE", -describers.describe_rows(describers.piqe(), test, cache, quiet=quiet)[:, 0])
     table = pd.DataFrame(rows)
-    curve_rows = table[table["step"] > 0] if "step" in table else table[:0]
+    curve_rows = table[table["step"] > 0]
     gains = {
         name: measurement.growth(list(curve_rows["step"]), list(curve_rows[name]))
         for name in (("srcc", "validation") if len(curve_rows) else ())
@@ -94,6 +95,19 @@ def quality(
     if known:
         text += f"\n\nGain per doubling of the steps: {', '.join(known)}"
     finish("contrique-quality", context, text, results, data, targets, out)
+
+
+def _from_card(card: dict[str, str]) -> dict[str, Any]:
+    """Steps of the training, and figures of the head's own validation, as far as a model card tells them."""
+    figures = json.loads(card.get("head_figures", "{}"))
+    steps = json.loads(card.get("config", "{}")).get("steps")
+    known = {
+        "step": steps,
+        "alpha": figures.get("alpha"),
+        "validation": figures.get("validation_srcc"),
+        "validation_spread": figures.get("validation_srcc_spread"),
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _quality_table(table: pd.DataFrame) -> str:

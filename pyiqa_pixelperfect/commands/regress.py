@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from pyiqa_pixelperfect import systems
+from pyiqa_pixelperfect.training.memory import keep_freed_memory
 
 __all__ = ["regress"]
 
@@ -21,5 +22,6 @@ def regress(config: str, settings: Sequence[str]) -> None:
     Raises:
         PixelPerfectError: whatever is wrong with configuration or ratings.
     """
+    keep_freed_memory()  # this process does nothing else
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     typer.echo(systems.regress(systems.load_regression(config, settings)))

@@ -28,6 +28,18 @@ METRIC_ROWS: dict[str, MetricRow] = {
         "lower_better": False,
         "score_range": "-inf, inf",  # 0: equal, above 0: the image is better than its reference
     },
+    "contrique": {
+        "metric_opts": {"type": "ContriqueMetric"},
+        "metric_mode": "NR",
+        "lower_better": False,
+        "score_range": "~0, ~1",  # the scale of the ratings that the bundled head was fitted to
+    },
+    "contrique-fr": {
+        "metric_opts": {"type": "ContriqueFRMetric"},
+        "metric_mode": "FR",
+        "lower_better": True,
+        "score_range": "0, 1",  # 0: identical
+    },
     "grepq-low": {
         "metric_opts": {"type": "GRepQLowMetric"},
         "metric_mode": "NR",
