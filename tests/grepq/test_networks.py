@@ -71,14 +71,16 @@ def test_without_positions_the_embedding_does_not_matter_and_with_them_it_does(h
     assert not torch.allclose(*results["interpolated"])
 
 
-def test_at_the_size_of_clip_positions_are_clips_own(high):
-    """Without resampling: attention of the mean over all cells, written out."""
+@pytest.mark.parametrize("positions", ["none", "interpolated"])
+def test_the_pool_is_clips_attention_of_the_mean_with_or_without_positions(high, positions):
+    """At the size of CLIP's own images, where nothing is resampled, written out."""
     network = high.network
-    network.positions = "interpolated"
+    network.positions = positions
     images = torch.rand(2, 3, 224, 224)
     pool = network.tower.head
     cells = network.tower.forward_features((images - network.mean) / network.std).flatten(2).transpose(1, 2)
-    tokens = torch.cat((cells.mean(1, keepdim=True), cells), dim=1) + pool.pos_embed
+    tokens = torch.cat((cells.mean(1, keepdim=True), cells), dim=1)
+    tokens = tokens + pool.pos_embed if positions == "interpolated" else tokens
     query, key, value = pool.q(tokens[:, :1]), pool.k(tokens), pool.v(tokens)
     heads = []
     for part in range(pool.num_heads):
