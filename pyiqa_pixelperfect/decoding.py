@@ -6,8 +6,6 @@ color profiles are ignored, as every metric in common use does; of an animation 
 are not opaque have no defined color, so pictures with such pixels are refused.
 """
 
-import contextlib
-import ctypes
 import os
 import warnings
 from pathlib import Path
@@ -18,6 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ImageReadError
+from pyiqa_pixelperfect.pictures import return_memory
 
 __all__ = ["FORMATS", "MAXIMUM_LARGE_PIXELS", "MAXIMUM_PIXELS", "UnusablePictureError", "picture_to_pixels",
            "read_image", "read_pixels"]  # fmt: skip
@@ -84,7 +83,7 @@ def read_pixels(path: str | os.PathLike[str], *, maximum_pixels: int = MAXIMUM_L
             "Check that the file is complete and one of these formats.",
         ) from error
     if pixels.shape[-2] * pixels.shape[-1] > _LARGE:
-        _return_memory()
+        return_memory()
     return pixels
 
 
@@ -135,12 +134,6 @@ def _planes(picture: Image.Image) -> Tensor:
         rows = np.array(picture.crop((0, top, picture.width, min(top + _ROWS, picture.height))))
         planes[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
     return planes
-
-
-def _return_memory() -> None:
-    """Give what was freed back to the system; glibc would keep hundreds of MB of what Pillow decoded into."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # no glibc here
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _require_file(name: str) -> None:

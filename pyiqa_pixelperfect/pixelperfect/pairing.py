@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from pyiqa_pixelperfect.pictures import Picture
+from pyiqa_pixelperfect.pictures import Picture, return_memory
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, describe_pairs
 from pyiqa_pixelperfect.pixelperfect.tiling import CellMap, CellMeans, TiledNetwork, encode_tile, fuse_tile, tiles_of
@@ -37,6 +37,8 @@ def describe(
         logits = fuse_tile(network, first, second, part)
         means.add(describe_pairs(logits, statistics[0], statistics[1], error), logits[0, 0].numel())
         whole.add(logits, part)
+        if tile:
+            return_memory()
     return means.joined(), whole.joined()
 
 
