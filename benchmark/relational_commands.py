@@ -1,11 +1,25 @@
 """Commands on what a relational metric owes: calibration, transitivity, consensus, and any size of picture."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmark import relational_tables, report
-from benchmark.options import Out, Quiet, Weights, finish
+from benchmark.options import (
+    DeviceOption,
+    HoldoutOption,
+    Out,
+    Photos,
+    Quiet,
+    Seed,
+    Threads,
+    Weights,
+    finish,
+    use_threads,
+)
+from benchmark.photos import center_crop, load_photos, photos_hash
+from benchmark.progress import track
 from benchmark.subject import load_subject, weights_hash
 
 __all__ = ["add_to"]
@@ -13,7 +27,7 @@ __all__ = ["add_to"]
 
 def add_to(app: typer.Typer) -> None:
     """Make these commands part of a program."""
-    for command in (tiling,):
+    for command in (calibration, transitivity, consensus, tiling):
         app.command()(command)
 
 
@@ -35,3 +49,107 @@ def tiling(
     text = relational_tables.tiling_tables(rows, large)
     targets = measurement.tiling_targets(rows, large)
     finish("tiling", context, text, results, {"weights": weights_hash(metric)}, targets, out)
+
+
+def calibration(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 40,
+    draws: Annotated[int, typer.Option(help="Sets of two distorted versions of each photo.", min=1)] = 2,
+    crop: Annotated[int, typer.Option(help="Side of the central part that is used, pixels.", min=32)] = 256,
+    config: Annotated[str, typer.Option(help="Training configuration whose engine distorts.")] = (
+        "pixelperfect/default.yaml"
+    ),
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    diagram: Annotated[
+        Path | None, typer.Option(help="Reliability diagram; benchmark/results/calibration.png if not given.")
+    ] = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Predicted against true amounts on engine pairs of held-out photos, family by family."""
+    from benchmark import calibration as measurement
+    from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+    from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
+    from pyiqa_pixelperfect.systems import load_config
+
+    use_threads(threads)
+    settings = load_config(config)
+    if not isinstance(settings, PixelPerfectConfig):
+        raise typer.BadParameter("is of another system", param_hint="--config")
+    metric, engine = load_subject(weights, device), DistortionEngine(settings.engine.settings())
+    pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
+    pairs = measurement.versioned_pairs(pictures, engine, seed, draws)
+    sums = measurement.measure(metric, track(pairs, len(pictures) * draws, "sets", quiet=quiet), device)
+    table, path = measurement.by_family(sums), diagram or report.default_output("calibration").with_suffix(".png")
+    measurement.draw_reliability(sums, path)
+    figures = measurement.overall(table)
+    results = {
+        "overall": figures,
+        "families": report.rows_of(table),
+        "bins": report.rows_of(measurement.reliability(sums)),
+    }
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
+    text, targets = relational_tables.calibration_tables(table, figures), measurement.calibration_targets(figures)
+    finish("calibration", context, text, results, data, targets, out, device)
+
+
+def transitivity(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 20,
+    versions: Annotated[int, typer.Option(help="Versions of each photo, beside the clean one.", min=3, max=21)] = 8,
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Direct scores against detours over a third picture, and rankings with and without the clean photo."""
+    from benchmark import transitivity as measurement
+
+    use_threads(threads)
+    metric, pictures = load_subject(weights, device), load_photos(photos, holdout, n)
+    made = track(pictures, len(pictures), "photos", quiet=quiet)
+    rows = measurement.measure(metric, made, versions=versions, seed=seed)
+    figures = measurement.figures_of(rows, seed=seed)
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
+    text, targets = relational_tables.figures_table(figures), measurement.transitivity_targets(figures)
+    results = {"figures": figures, "photos": report.rows_of(rows)}
+    finish("transitivity", context, text, results, data, targets, out, device)
+
+
+def consensus(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 4,
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    scores: Annotated[Path | None, typer.Option(help="Also write one row per version to this CSV file.")] = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Agreement with the mean rank of VSI, MDSI, HaarPSI and FSIM on whole photos under real tools."""
+    from benchmark import consensus as measurement
+    from benchmark.peers import Peer, closed_form
+
+    use_threads(threads)
+    metric, pictures = load_subject(weights, device), load_photos(photos, holdout, n)
+    peers = [Peer("pixelperfect", metric), *(closed_form(name) for name in (*measurement.JUDGES, "psnr", "ssim"))]
+    rows = measurement.measure(peers, track(pictures, len(pictures), "photos", quiet=quiet), seed=seed)
+    if scores is not None:
+        rows.to_csv(scores, index=False)
+    table = measurement.summarize(rows, [peer.name for peer in peers], seed=seed)
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
+    results = {"metrics": report.rows_of(table), "versions": len(rows)}
+    text, targets = relational_tables.consensus_table(table), measurement.consensus_targets(table)
+    finish("consensus", context, text, results, data, targets, out, device)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark.report import markdown_table
 
-__all__ = ["tiling_tables"]
+__all__ = ["calibration_tables", "consensus_table", "figures_table", "tiling_tables"]
 
 
 def tiling_tables(exactness: pd.DataFrame, large: Mapping[str, float] | None) -> str:
@@ -25,3 +25,27 @@ def tiling_tables(exactness: pd.DataFrame, large: Mapping[str, float] | None) ->
         }
         parts += ["## A large pair, files to words", markdown_table(pd.DataFrame([row]))]
     return "\n\n".join(parts)
+
+
+def calibration_tables(table: pd.DataFrame, figures: Mapping[str, float]) -> str:
+    """Errors by family, and their means over families."""
+    means = pd.DataFrame([{"family": "mean of families", **figures}])
+    return "\n\n".join(["## Families", markdown_table(table), "## Means", markdown_table(means)])
+
+
+def figures_table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Figures with their intervals."""
+    rows = [
+        {"figure": name, "mean": figure["mean"], "95 % low": figure["low"], "95 % high": figure["high"]}
+        for name, figure in figures.items()
+    ]
+    return markdown_table(pd.DataFrame(rows))
+
+
+def consensus_table(table: pd.DataFrame) -> str:
+    """Correlations with the consensus: over all versions, within photos, then within families."""
+    shown = pd.DataFrame({"metric": table["metric"]})
+    spans = zip(table["overall"], table["overall_low"], table["overall_high"], strict=True)
+    shown["overall (95 %)"] = [f"{middle:.3f} ({low:.3f} .. {high:.3f})" for middle, low, high in spans]
+    rest = [column for column in table.columns if column in ("others", "within") or column.startswith("in ")]
+    return markdown_table(pd.concat([shown, table[rest]], axis=1))

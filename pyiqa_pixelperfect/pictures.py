@@ -69,6 +69,9 @@ class Picture:
         Heights are multiples of 32 but for the last strip, which has at least 32 rows if the picture has. They do not
         depend on the number of pictures.
         """
+        if torch.compiler.is_compiling():  # compilers and exporters know no sizes, so they cannot count strips
+            yield self.whole()
+            return
         rows = max(STRIP_ROWS, STRIP_PIXELS // self.width // STRIP_ROWS * STRIP_ROWS)
         top = 0
         while top < self.height:

@@ -226,7 +226,9 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column of (B, C, H, W) until both sides are multiples."""
     height, width = images.shape[-2:]
     right, bottom = -width % multiple, -height % multiple
-    return F.pad(images, (0, right, 0, bottom), mode="replicate") if right or bottom else images
+    if torch.compiler.is_compiling() or right or bottom:  # sizes that are not known yet cannot be asked
+        return F.pad(images, (0, right, 0, bottom), mode="replicate")
+    return images
 
 
 def split_pyramid(pyramid: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

@@ -158,13 +158,16 @@ def _pooled(planes: Tensor, side: int) -> Tensor:
 
 def _sampling(height: int, width: int) -> int:
     """Every so many rows and columns are sampled; odd, so that no grid of blocks is met at one phase only."""
-    return math.isqrt(height * width // SAMPLES) | 1
+    if isinstance(height, int) and isinstance(width, int):
+        return math.isqrt(height * width // SAMPLES) | 1
+    return torch.sym_int(torch.sym_sqrt(height * width // SAMPLES)) // 2 * 2 + 1  # unknown yet: on the way to a file
 
 
 def _quantiles(samples: Tensor, shares: Sequence[float]) -> Tensor:
     """(B, C, H, W) -> (B, C, Q)."""
     last = samples.shape[2] * samples.shape[3] - 1
-    return _sorted(samples.flatten(2))[..., [round(share * last) for share in shares]]
+    ordered = _sorted(samples.flatten(2))
+    return torch.stack([ordered[..., round(share * last)] for share in shares], dim=2)
 
 
 def _sorted(rows: Tensor) -> Tensor:

@@ -106,6 +106,38 @@ def test_speed_refuses_nonsense(run, arguments):
     run("speed", *arguments, exit_code=2)
 
 
+def test_calibration(run, clean_folder, tmp_path):
+    arguments = ("--draws", "1", "--crop", "64", "--weights", "untrained", "--diagram", str(tmp_path / "d.png"))
+    text, record = run("calibration", "--photos", str(clean_folder), "--config", "pixelperfect/smoke.yaml", *arguments)
+    assert "mean of families" in text
+    assert (tmp_path / "d.png").stat().st_size > 10_000
+    assert len(record.results["families"]) == 14
+    assert record.results["overall"]["error"] > 0
+    wrong = ("--config", "contrique/smoke.yaml")
+    assert "another system" in run("calibration", "--photos", str(clean_folder), *wrong, exit_code=2)[0]
+
+
+def test_transitivity(run, clean_folder):
+    arguments = ("--versions", "3", "--weights", "untrained")
+    text, record = run("transitivity", "--photos", str(clean_folder), *arguments)
+    assert "consistent" in text
+    assert record.results["photos"][0]["triads"] == 4
+
+
+def test_consensus(run, clean_folder, monkeypatch, tmp_path):
+    from benchmark import consensus, real_tools
+
+    few = [tool for tool in real_tools.HEADLINE_TOOLS if tool.name in ("pillow jpeg", "opencv box blur")]
+    versions = consensus.every_version
+    monkeypatch.setattr(consensus, "every_version", lambda photo, seed: versions(photo, seed, few))
+    arguments = ("--weights", "untrained", "--scores", str(tmp_path / "scores.csv"))
+    text, record = run("consensus", "--photos", str(clean_folder), *arguments)
+    assert "mean rank" in text
+    assert record.results["versions"] == 6
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 6
+    assert {row["metric"] for row in record.results["metrics"]} >= {"pixelperfect", "vsi", "psnr"}
+
+
 def test_tiling(run, monkeypatch):
     from benchmark import tiling
 

@@ -1,0 +1,116 @@
+"""Calibration, transitivity and consensus: what they count, on cases whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.plan import PlanSettings
+from pyiqa_pixelperfect.families import FAMILIES
+
+
+@pytest.fixture
+def engine():
+    return DistortionEngine(PlanSettings(kinds=("gaussian_blur", "exposure"), untouched=0.0))
+
+
+class Oracle:
+    """Answers with the truth times a slope."""
+
+    def __init__(self, truths, slope):
+        self.truths, self.slope = [row for truth in truths for row in truth], slope
+
+    def maps(self, image, reference):
+        return 0.5 + 0.5 * self.slope * self.truths.pop(0)[None]
+
+
+def test_the_truth_is_calibrated_and_half_of_it_is_not(photos, engine):
+    from benchmark import calibration
+
+    pairs = list(calibration.versioned_pairs(photos, engine, 3))
+    assert [tuple(part.shape) for part in pairs[0]] == [(3, 3, 128, 128), (3, 3, 128, 128), (3, 14, 128, 128)]
+    for slope in (1.0, 0.5):
+        sums = calibration.measure(Oracle([truth for *_, truth in pairs], slope), pairs)
+        table = calibration.by_family(sums).set_index("family")
+        seen = table[table["cells"] > 0]
+        assert set(seen.index) <= {"blur", "brightness"}
+        assert len(seen)
+        for family, row in seen.iterrows():
+            cells = torch.cat([torch.nn.functional.avg_pool2d(t, 4)[:, FAMILIES.index(family)] for *_, t in pairs])
+            cells = cells[(cells != 0).flatten(1).any(1)].double()
+            error = ((1 - slope) * cells).abs()
+            assert row["cells"] == cells.numel()
+            assert row["error"] == pytest.approx(error.mean().item(), abs=1e-6)
+            assert row["error affected"] == pytest.approx(error[cells.abs() > 0.05].mean().item(), abs=1e-6)
+            assert row["bias"] == pytest.approx((slope - 1) * cells.mean().item(), abs=1e-6)
+            assert row["gap"] == pytest.approx(error.mean().item(), abs=1e-6)  # every bin is off in one direction
+        assert (calibration.overall(table)["error"] < 1e-6) == (slope == 1.0)
+
+
+def test_calibration_does_not_see_errors_that_cancel_within_a_bin():
+    from benchmark import calibration
+
+    sums = np.zeros((len(FAMILIES), calibration.BINS, 6))
+    calibration._add(sums[0], np.full(4, 0.52), np.array([0.32, 0.72, 0.52, 0.52]))
+    row = calibration.by_family(sums).iloc[0]
+    assert row["error"] == pytest.approx(0.1)
+    assert row["gap"] == pytest.approx(0.0)
+    assert row["cells"] == 4
+
+
+def test_scores_that_are_differences_are_transitive():
+    from benchmark import transitivity
+
+    quality = np.array([3.0, 2.0, -1.0, 0.5, 1.0])
+    row = transitivity.photo_row(quality[:, None] - quality[None])
+    assert row["triples"] == row["consistent"] == 60
+    assert (row["cycles"], row["triads"]) == (0, 10)
+    assert row["gap"] == pytest.approx(0.0)
+    assert row["agreement"] == pytest.approx(1.0)
+    assert row["best"] == 1.0
+
+
+def test_rock_paper_scissors_is_not():
+    from benchmark import transitivity
+
+    row = transitivity.photo_row(np.array([[0.0, 1, -1], [-1, 0, 1], [1, -1, 0]]))
+    assert (row["triples"], row["consistent"], row["cycles"]) == (6, 0, 1)
+    direct, detour = transitivity.triples(np.array([[0.0, 1, 5], [-1, 0, 2], [-5, -2, 0]]))
+    assert sorted(zip(direct, detour, strict=True)) == [(-5, -3), (-2, -4), (-1, -3), (1, 3), (2, 4), (5, 3)]
+
+
+def test_ties_are_left_out():
+    from benchmark import transitivity
+
+    quality = np.array([0.0, 0.01, 1.0])
+    assert transitivity.photo_row(quality[:, None] - quality[None])["triples"] == 4
+
+
+def test_versions_are_by_different_tools_and_repeatable(photos):
+    from benchmark.tool_versions import every_version, some_versions
+
+    chosen, again = (some_versions(photos[0], 5, 7) for _ in range(2))
+    assert len({version.tool for version in chosen}) == 5
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(chosen, again, strict=True))
+    every = list(every_version(photos[0], 7))
+    assert len(every) == 63
+    assert sum(any(np.array_equal(a.pixels, b.pixels) for b in every) for a in chosen) == 5
+
+
+def test_the_consensus_is_the_mean_of_ranks():
+    from benchmark import consensus
+
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame(generator.normal(size=(12, 4)), columns=list(consensus.JUDGES))
+    rows["pixelperfect"] = consensus.consensus_of(rows) * 2 + 1
+    rows["photo"], rows["family"] = ["a"] * 6 + ["b"] * 6, ["x", "y"] * 6
+    ranks = sum(stats.rankdata(rows[name]) for name in consensus.JUDGES) / 4
+    assert np.allclose(consensus.consensus_of(rows), ranks)
+    table = consensus.summarize(rows, ["pixelperfect", "vsi"], repeats=10).set_index("metric")
+    assert table.loc["pixelperfect", "overall"] == table.loc["pixelperfect", "within"] == pytest.approx(1.0)
+    assert table.loc["pixelperfect", "in x"] == pytest.approx(1.0)
+    without = sum(stats.rankdata(rows[name]) for name in consensus.JUDGES if name != "vsi") / 3
+    assert table.loc["vsi", "others"] == pytest.approx(stats.spearmanr(rows["vsi"], without).statistic)
+    assert consensus.consensus_targets(table.reset_index())[0].reached
