@@ -7,9 +7,11 @@ teacher is part of the consensus, so its own row is flattered; ``others`` leaves
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.peers import Peer
@@ -55,7 +57,7 @@ def summarize(rows: pd.DataFrame, names: Sequence[str], *, repeats: int = 1000, 
         scores = rows[name].to_numpy(dtype=np.float64)
         ranks = consensus_of(rows)
         others = consensus_of(rows, [judge for judge in JUDGES if judge != name])
-        low, high = interval(lambda part, s=scores, r=ranks: srcc(s[part], r[part]), samples)
+        low, high = interval(partial(_srcc_of_rows, scores, ranks), samples)
         families = {
             family: srcc(scores[part], ranks[part])
             for family, part in rows.groupby("family", sort=False).indices.items()
@@ -78,3 +80,7 @@ def consensus_targets(table: pd.DataFrame) -> list[Target]:
     """Return the promised correlation beside the measured one."""
     ours = float(table.loc[table["metric"] == "pixelperfect", "overall"].iloc[0])
     return [target("SRCC with the mean rank of VSI, MDSI, HaarPSI, FSIM", ours, 0.95, None, at_least=True)]
+
+
+def _srcc_of_rows(scores: Values, ranks: Values, rows: NDArray[np.int64]) -> float:
+    return srcc(scores[rows], ranks[rows])

@@ -7,6 +7,7 @@ against the others, should agree with ranking them against the clean photo.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import combinations, permutations
 
 import numpy as np
@@ -84,7 +85,7 @@ def figures_of(rows: pd.DataFrame, *, repeats: int = 1000, seed: int = 0) -> dic
     }
     found = {}
     for name, statistic in statistics.items():
-        low, high = interval(lambda numbers, of=statistic: float(of(rows.iloc[numbers])), samples)
+        low, high = interval(partial(_of_rows, statistic, rows), samples)
         found[name] = {"mean": float(statistic(rows)), "low": low, "high": high}
     return found
 
@@ -92,6 +93,10 @@ def figures_of(rows: pd.DataFrame, *, repeats: int = 1000, seed: int = 0) -> dic
 def transitivity_targets(figures: dict[str, dict[str, float]]) -> list[Target]:
     """Return the promised share beside the measured one."""
     return [target("triples in one order, outside ties", figures["consistent"]["mean"], 0.99, None, at_least=True)]
+
+
+def _of_rows(statistic: Callable[[pd.DataFrame], float], rows: pd.DataFrame, numbers: NDArray[np.int64]) -> float:
+    return float(statistic(rows.iloc[numbers]))
 
 
 def _is_cycle(pairwise: Matrix, triad: Sequence[int]) -> bool:

@@ -158,9 +158,10 @@ def _pooled(planes: Tensor, side: int) -> Tensor:
 
 def _sampling(height: int, width: int) -> int:
     """Every so many rows and columns are sampled; odd, so that no grid of blocks is met at one phase only."""
-    if isinstance(height, int) and isinstance(width, int):
-        return math.isqrt(height * width // SAMPLES) | 1
-    return torch.sym_int(torch.sym_sqrt(height * width // SAMPLES)) // 2 * 2 + 1  # unknown yet: on the way to a file
+    if torch.compiler.is_compiling():  # sizes may be symbols then, which know no integer roots
+        root: int = torch.sym_int(torch.sym_sqrt(height * width // SAMPLES))
+        return root // 2 * 2 + 1
+    return math.isqrt(height * width // SAMPLES) | 1
 
 
 def _quantiles(samples: Tensor, shares: Sequence[float]) -> Tensor:
