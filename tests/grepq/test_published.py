@@ -1,6 +1,7 @@
 """Published files of GRepQ and of CLIP, rebuilt with random numbers in exactly their layout, and hostile ones."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,9 +172,28 @@ def test_checkpoints_of_another_layout_are_refused(folder, published, tmp_path, 
 GOOD = np.zeros((2, 3, 96, 96), np.float32)
 
 
+def secret(file) -> Path:
+    """A file that holds just what is asked for, and that the patches must not lead to."""
+    path = Path(file.filename).parent / "secret"
+    with h5py.File(path, "w") as other:
+        other.create_dataset("data", data=GOOD)
+    return path
+
+
+def raw(file) -> Path:
+    path = Path(file.filename).parent / "raw"
+    path.write_bytes(GOOD.tobytes())
+    return path
+
+
+def soft(file) -> None:
+    file.create_dataset("other", data=GOOD)
+    file["data"] = h5py.SoftLink("/other")
+
+
 def virtual(file) -> None:
     layout = h5py.VirtualLayout(GOOD.shape, "f4")
-    layout[:] = h5py.VirtualSource("/etc/passwd", "data", GOOD.shape)
+    layout[:] = h5py.VirtualSource(secret(file), "data", GOOD.shape)
     file.create_virtual_dataset("data", layout)
 
 
@@ -186,10 +206,10 @@ BAD_PATCHES = {
     "one": lambda file: file.create_dataset("data", data=GOOD[:1]),
     "huge": lambda file: file.create_dataset("data", shape=(10**9, 3, 96, 96), dtype="f4", chunks=(1, 3, 96, 96)),
     "group": lambda file: file.create_group("data"),
-    "external link": lambda file: file.__setitem__("data", h5py.ExternalLink("/etc/passwd", "data")),
-    "soft link": lambda file: file.__setitem__("data", h5py.SoftLink("/data")),
+    "external link": lambda file: file.__setitem__("data", h5py.ExternalLink(secret(file), "data")),
+    "soft link": soft,
     "external storage": lambda file: file.create_dataset(
-        "data", shape=GOOD.shape, dtype="f4", external=[("/etc/passwd", 0, GOOD.nbytes)]
+        "data", shape=GOOD.shape, dtype="f4", external=[(str(raw(file)), 0, GOOD.nbytes)]
     ),
     "virtual": virtual,
 }
