@@ -17,8 +17,9 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "base", "core"}
 
 PUBLIC_NAMES = {
-    "FAMILIES", "Comparison", "ConfigError", "DataError", "ImageError", "ImageReadError", "MissingDependencyError",
-    "PixelPerfect", "PixelPerfectError", "Ranking", "TrainingDivergedError", "WeightsError", "__version__",
+    "FAMILIES", "Comparison", "ConfigError", "Contrique", "ContriqueFR", "DataError", "GRepQ", "ImageError",
+    "ImageReadError", "MissingDependencyError", "PixelPerfect", "PixelPerfectError", "Ranking", "TrainingDivergedError",
+    "WeightsError", "__version__",
 }  # fmt: skip
 
 
