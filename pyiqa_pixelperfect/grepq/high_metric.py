@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.backbones import seeded_weights
-from pyiqa_pixelperfect.errors import WeightsError
+from pyiqa_pixelperfect.errors import ConfigError, WeightsError
 from pyiqa_pixelperfect.grepq.losses import pseudo_labels
 from pyiqa_pixelperfect.grepq.networks import HighLevelNet
 from pyiqa_pixelperfect.weights import load_weights, save_weights
@@ -35,17 +35,24 @@ class HighLevelMetric(nn.Module):
         self.eval()
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "HighLevelMetric":
+    def load(cls, path: str | os.PathLike[str], positions: str | None = None) -> "HighLevelMetric":
         """Load weights from training or conversion, ready for use.
 
+        Args:
+            path: safetensors file.
+            positions: ``none`` or ``interpolated``, see ``HighLevelNet``; ``None`` = as the weights were trained.
+
         Raises:
+            ConfigError: no such way to treat positions.
             WeightsError: no such file, damaged, or not weights of this network.
         """
+        if positions not in (None, "none", "interpolated"):
+            raise ConfigError("positions", "none or interpolated", repr(positions))
         state, card = load_weights(path, HIGH_CLASS)
         try:
             sizes = json.loads(card["sizes"])
             with seeded_weights(0):
-                metric = cls(HighLevelNet(**sizes, positions=card["positions"]))
+                metric = cls(HighLevelNet(**sizes, positions=positions or card["positions"]))
             metric.network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise WeightsError("weights", "tensors and sizes that fit the network", str(error)) from error

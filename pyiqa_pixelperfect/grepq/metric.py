@@ -79,14 +79,22 @@ class GRepQ(nn.Module):
         self.eval()
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None, *, high: str | os.PathLike[str] | None = None) -> "GRepQ":
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        high: str | os.PathLike[str] | None = None,
+        positions: str | None = None,
+    ) -> "GRepQ":
         """Load weights, ready for use: evaluation mode, frozen.
 
         Args:
             path: low-level weights from training or conversion; ``None`` = those that come with the package.
             high: high-level weights from training or conversion; ``None`` = low-level score only.
+            positions: what to do with CLIP's positional embedding, see ``HighLevelMetric.load``.
 
         Raises:
+            ConfigError: no such way to treat positions.
             WeightsError: no such file, damaged, or not weights of this network.
         """
         state, card = load_weights(bundled_weights("grepq-low") if path is None else path, _CLASS)
@@ -99,7 +107,7 @@ class GRepQ(nn.Module):
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise WeightsError("weights", "tensors and sizes that fit the network", str(error)) from error
         metric.card = card
-        metric.high = None if high is None else HighLevelMetric.load(high)
+        metric.high = None if high is None else HighLevelMetric.load(high, positions)
         return metric.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def save(self, path: str | os.PathLike[str], card: Mapping[str, str] | None = None, *, half: bool = True) -> None:

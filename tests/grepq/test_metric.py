@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import gaussian_blur
 
-from pyiqa_pixelperfect.errors import DataError, ImageError, WeightsError
+from pyiqa_pixelperfect.errors import ConfigError, DataError, ImageError, WeightsError
 from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
 from pyiqa_pixelperfect.grepq.metric import GRepQ
 from pyiqa_pixelperfect.grepq.networks import LowLevelNet
@@ -108,6 +108,17 @@ def test_high_level_weights_come_back(high, photographs, tmp_path):
     back = HighLevelMetric.load(tmp_path / "high.safetensors")
     assert back.network.positions == "interpolated"
     torch.testing.assert_close(back(photographs), high(photographs), rtol=0, atol=1e-6)
+
+
+def test_positions_can_be_chosen_at_loading(low, high, photographs, tmp_path):
+    low.save(tmp_path / "low.safetensors")
+    high.save(tmp_path / "high.safetensors")
+    files = {"path": tmp_path / "low.safetensors", "high": tmp_path / "high.safetensors"}
+    without, stretched = (GRepQ.load(**files, positions=positions) for positions in (None, "interpolated"))
+    assert stretched.high.network.positions == "interpolated"
+    assert not torch.equal(without.parts(photographs).high, stretched.parts(photographs).high)
+    with pytest.raises(ConfigError, match="positions: expected none or interpolated, got 'rotary'"):
+        GRepQ.load(**files, positions="rotary")
 
 
 def test_both_branches_load_together(low, high, photographs, tmp_path):

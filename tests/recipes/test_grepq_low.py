@@ -1,6 +1,7 @@
 """Training of GRepQ's low-level branch end to end, on a configuration that takes seconds (promises T1, T3, T4)."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -190,3 +191,20 @@ def test_t3_a_run_that_diverges_stops_and_keeps_its_checkpoint(photos, uninterru
 def test_settings_that_contradict_themselves_are_refused(photos, tmp_path, overrides, message):
     with pytest.raises(ConfigError, match=message):
         config_of(photos, tmp_path, *overrides)
+
+
+@pytest.mark.slow
+def test_t5_two_processes_train_together(photos, uninterrupted, tmp_path):
+    program = PROGRAM.replace("import sys", "import sys, torch").replace(
+        "    train(", "    torch.set_num_threads(1)\n    train("
+    )
+    (tmp_path / "program.py").write_text(program)
+    port = str(20_000 + os.getpid() % 20_000)
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1", f"--master-port={port}"]
+    brief = [*BRIEF, "optimizer.steps=3", "cross_content=true", f"cache={uninterrupted / 'versions'}"]
+    command = [sys.executable, *launch, str(tmp_path / "program.py"), *arguments(photos, tmp_path / "run", *brief)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(losses_of(tmp_path / "run", "low level")) == 3
+    assert GRepQ.load(tmp_path / "run" / "grepq-low.safetensors")(torch.rand(1, 3, 150, 110)).isfinite().all()
