@@ -155,8 +155,9 @@ def _double(planes: Tensor) -> Tensor:
         wide = torch.cat((first, planes, last), side)
         done = planes.new_empty([(1 + (axis == side)) * size for axis, size in enumerate(planes.shape)])
         near = planes * 0.75
-        for half, place in enumerate(done.unflatten(side, (length, 2)).unbind(side + 1)):
-            torch.add(near, wide.narrow(side, 2 * half, length), alpha=0.25, out=place)
+        for half in (0, 1):
+            mixed = near.add(wide.narrow(side, 2 * half, length), alpha=0.25)
+            done.unflatten(side, (length, 2)).select(side + 1, half).copy_(mixed)
         planes = done
     return planes
 
