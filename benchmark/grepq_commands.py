@@ -119,9 +119,9 @@ def few_labels(
     train, test = (read_ratings(ratings, split=part) for part in ("train", "test"))
     low = GRepQ.load(weights).low
     with seeded_weights(0):
-        fresh = LowLevelNet(low.width, low.features).eval()
+        fresh = LowLevelNet(low.width, low.features).eval().to(memory_format=torch.channels_last)
     encoder, _, card = read_contrique(contrique, need_head=False)
-    untrained = Encoder(**encoder.settings, seed=int(card.get("seed", 0))).eval()
+    untrained = Encoder(**encoder.settings, seed=int(card.get("seed", 0))).eval().to(memory_format=torch.channels_last)
     asked = {
         "GRepQ low": describers.Describer("GRepQ low", low, f"features {weights_hash(low)}"),
         "CONTRIQUE": describers.of_encoder("CONTRIQUE", encoder, half=True),
@@ -129,8 +129,8 @@ def few_labels(
         "CONTRIQUE, untrained": describers.of_encoder("CONTRIQUE, untrained", untrained, half=True),
     }
     found = {
-        name: describers.describe_rows(describer, [*train, *test], cache, quiet=quiet)
-        for name, describer in asked.items()
+        name: np.concatenate([describers.describe_rows(one, part, cache, quiet=quiet) for part in (train, test)])
+        for name, one in asked.items()
     }
     found["both together"] = np.concatenate((found["GRepQ low"], found["CONTRIQUE"]), axis=1)
     counts = labels or [50, 100, 200, len(train)]

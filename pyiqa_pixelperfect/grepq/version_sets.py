@@ -101,7 +101,8 @@ class VersionSets:
         photos: clean photos; set n shows photo n modulo their number.
         settings: what the versions are drawn from.
         count: how many sets there are.
-        folder: where they are kept; sets of other photos, settings or seeds in it are made again.
+        folder: where they are kept; sets of other photos, settings or seeds in it are made again. Sets that an older
+            engine made are not noticed: give a new folder when a kind has changed.
         seed: of the run.
 
     Raises:
