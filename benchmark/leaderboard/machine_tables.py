@@ -58,10 +58,8 @@ def _maps(maps: Mapping[str, Any]) -> list[Table]:
         "ROC-AUC of pixels inside a region that an outside tool distorted against those outside, whatever the family."
     )
     tables = [Table("maps-where", "Where: our map beside the peers'", f"{note} {absent}".strip(), shown)]
-    figures = [{"figure": name, "mean": f"{f['mean']:.3f} ({f['low']:.3f} .. {f['high']:.3f})"}
-               for name, f in maps["figures"].items()]  # fmt: skip
-    tables.append(Table("maps-figures", "Our maps: where, which, which direction", "Right family's map; see"
-                        " benchmark/README.md, localization.", pd.DataFrame(figures)))  # fmt: skip
+    figures, note = _figures(maps["figures"]), "Right family's map; see benchmark/README.md, localization."
+    tables.append(Table("maps-figures", "Our maps: where, which, which direction", note, figures))
     tables.append(_types(maps["types"]))
     signs = pd.DataFrame(maps["signs"])
     signs["direction"] = ["more" if value > 0 else "less" for value in signs["direction"]]
@@ -72,11 +70,14 @@ def _maps(maps: Mapping[str, Any]) -> list[Table]:
     for column in worst.columns[2:]:
         worst[column] = [f"{value:.1e}" for value in worst[column]]
     tables.append(Table("maps-antisymmetry", "Exchanging the images: largest violation", "", _text(worst)))
-    found = maps["transitivity"]
-    circles = pd.DataFrame([{"triples": str(found["triples"]), "circles": str(found["circles"]),
-                             "share": f"{found['share']:.4f}"}])  # fmt: skip
-    note = "Triples of versions of a photo of which each beats the next one round in a circle; 1/4 for coin tosses."
-    return [*tables, Table("maps-transitivity", "Do scores of pairs form an order?", note, circles)]
+    relations = _figures(maps["transitivity"])
+    note = "What each figure means: benchmark/README.md, transitivity."
+    return [*tables, Table("maps-transitivity", "Do scores of pairs fit together?", note, relations)]
+
+
+def _figures(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    rows = [(name, f"{f['mean']:.3f} ({f['low']:.3f} .. {f['high']:.3f})") for name, f in found.items()]
+    return pd.DataFrame(rows, columns=["figure", "mean (95 %)"])
 
 
 def _types(types: dict[str, dict[str, float]]) -> Table:

@@ -1,29 +1,27 @@
 """What only maps can show: where, which family, which direction; and whether scores of pairs form an order at all."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from benchmark import antisymmetry, localization
+from benchmark import antisymmetry, localization, transitivity
 from benchmark.leaderboard.bootstrap import ContentBootstrap, student_interval
 from benchmark.leaderboard.difference_maps import DifferenceMap
 from benchmark.localization import Trial
 from benchmark.photos import Photo, to_tensor
 from benchmark.progress import track
-from benchmark.real_tools import HEADLINE_TOOLS, apply_tool, named_strengths, tool_seed
+from benchmark.real_tools import HEADLINE_TOOLS
 from benchmark.report import rows_of
 from benchmark.statistics import roc_auc
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 
-__all__ = ["any_family_auc", "map_results", "sign_confusion", "transitivity"]
+__all__ = ["any_family_auc", "map_results", "sign_confusion"]
 
 _REPEATS = 1000
-_VERSIONS = 9  # of a photo in one round robin: 84 triples
+_PAIRS = 20  # that are exchanged
+_VERSIONS = 8  # of a photo, beside the clean one, that meet each other
 
 
 def map_results(
@@ -34,18 +32,19 @@ def map_results(
     Returns:
         ``any_family``: per map the AUC of finding the region, whatever the family; ``figures``: our localization with
         intervals; ``types``: family (row) taken for which; ``signs``: share of right directions per family and
-        direction; ``antisymmetry``: largest violations; ``transitivity``: triples of versions that form a circle.
+        direction; ``antisymmetry``: largest violations; ``transitivity``: do scores of pairs fit together.
     """
     trials = list(localization.make_trials(photos, HEADLINE_TOOLS, seed))
     rows = localization.measure(metric, track(trials, len(trials), "maps of trials", quiet=quiet))
-    pairs = antisymmetry.measure(metric, antisymmetry.make_pairs(20, seed))
+    pairs = antisymmetry.measure(metric, antisymmetry.make_pairs(_PAIRS, seed))
+    relations = transitivity.measure(metric, photos, versions=_VERSIONS, seed=seed)
     return {
         "any_family": rows_of(any_family_auc(maps, trials, seed, quiet=quiet)),
         "figures": localization.headline(rows),
         "types": localization.confusion(rows).to_dict(orient="index"),
         "signs": rows_of(sign_confusion(rows)),
         "antisymmetry": rows_of(antisymmetry.worst(pairs)),
-        "transitivity": transitivity(metric, photos, seed),
+        "transitivity": transitivity.figures_of(relations, seed=seed),
     }
 
 
@@ -83,32 +82,3 @@ def sign_confusion(rows: pd.DataFrame) -> pd.DataFrame:
     table["right"] = table.pop("mean")
     table["wrong"] = 1.0 - table["right"]
     return table.rename(columns={"count": "trials"})[["family", "direction", "right", "wrong", "trials"]]
-
-
-def transitivity(metric: PixelPerfect, photos: Sequence[Photo], seed: int) -> dict[str, float]:
-    """Count triples of versions of a photo of which each beats the next one round in a circle.
-
-    Scores of pairs need not form an order. Each photo is distorted by some tools at some strengths, all versions meet
-    each other, and every triple of them is looked at; ties count as no circle.
-    """
-    circles = triples = 0
-    for photo in photos:
-        versions = _versions(photo, seed)
-        with torch.inference_mode():
-            pairwise = metric.rank(versions, to_tensor(photo.pixels)).pairwise.cpu().numpy()
-        for one, two, three in combinations(range(len(versions)), 3):
-            signs = np.sign([pairwise[one, two], pairwise[two, three], pairwise[three, one]])
-            circles += int(abs(signs.sum()) == 3)
-            triples += 1
-    return {"circles": circles, "triples": triples, "share": circles / triples if triples else float("nan")}
-
-
-def _versions(photo: Photo, seed: int) -> list[Tensor]:
-    generator = np.random.default_rng(tool_seed(seed, photo.name, "transitivity"))
-    versions = []
-    for place in generator.choice(len(HEADLINE_TOOLS), size=_VERSIONS, replace=False):
-        tool = HEADLINE_TOOLS[int(place)]
-        strengths = list(named_strengths(tool).values())
-        strength = strengths[int(generator.integers(len(strengths)))]
-        versions.append(to_tensor(apply_tool(tool, photo.pixels, strength, tool_seed(seed, photo.name, tool.name))))
-    return versions

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark import localization
 from benchmark.leaderboard.config import LeaderboardConfig, MetricEntry
 from benchmark.leaderboard.costs import measure_costs, measure_memory
 from benchmark.leaderboard.difference_maps import build_maps
-from benchmark.leaderboard.map_tables import any_family_auc, sign_confusion, transitivity
+from benchmark.leaderboard.map_tables import any_family_auc, map_results, sign_confusion
 from benchmark.leaderboard.predictors import Predictor, build_predictor
 from benchmark.photos import center_crop, to_tensor
 from benchmark.real_tools import HEADLINE_TOOLS
-from pyiqa_pixelperfect.pixelperfect.comparison import Ranking
 
 
 @pytest.fixture
@@ -53,24 +51,24 @@ def test_signs_are_shares_of_trials(trials, fake_metric):
     assert table["trials"].sum() == len(trials)
 
 
-class RoundRobin:
-    """A metric with given answers for every two versions."""
+def test_everything_that_maps_show_is_laid_out(trials, photos, settings):
+    from dataclasses import replace
 
-    def __init__(self, pairwise):
-        self.pairwise = torch.as_tensor(pairwise, dtype=torch.float32)
+    from benchmark.leaderboard.machine_tables import machine_tables
+    from benchmark.leaderboard.run import run
+    from benchmark.subject import load_subject
 
-    def rank(self, candidates, reference):
-        return Ranking(order=list(range(len(candidates))), scores=torch.zeros(len(candidates)), pairwise=self.pairwise)
-
-
-def test_an_order_has_no_circles_and_a_circle_is_found(photos):
-    strength = torch.arange(9.0)
-    ordered = transitivity(RoundRobin(strength[:, None] - strength), photos[:1], seed=0)
-    assert (ordered["circles"], ordered["triples"]) == (0, 84)
-    pairwise = strength[:, None] - strength
-    pairwise[0, 2], pairwise[2, 0] = 1.0, -1.0  # 0 beats 2 beats 1 beats 0
-    assert transitivity(RoundRobin(pairwise), photos[:1], seed=0)["circles"] == 1
-    assert transitivity(RoundRobin(torch.zeros(9, 9)), photos[:1], seed=0)["circles"] == 0  # ties are none
+    metric = load_subject("untrained")
+    small = [center_crop(photo, 64) for photo in photos]
+    maps, reasons = build_maps(metric, None)
+    found = map_results(metric, maps, small, seed=0, quiet=True) | {"unavailable": dict(reasons)}
+    results = replace(run(settings(), quiet=True), maps=found)
+    tables = {table.name: table.frame for table in machine_tables(results)}
+    assert list(tables) == ["times", "maps-where", "maps-figures", "maps-types", "maps-signs", "maps-antisymmetry",
+                            "maps-transitivity"]  # fmt: skip
+    assert set(tables["maps-where"]["map"]) == {"pixelperfect", "ssim", "difference"}
+    assert tables["maps-figures"]["figure"].tolist()[:3] == ["auc", "type", "sign"]
+    assert all(frame.map(lambda cell: isinstance(cell, str)).all(axis=None) for frame in tables.values())
 
 
 def costs_config(**speed):
