@@ -21,12 +21,13 @@ def seeded_weights(seed: int) -> Iterator[None]:
 
 
 class FeaturePyramid(nn.Module):
-    """A convolutional timm network without its head: feature maps of every level, finest first.
+    """A timm network without its head: feature maps of every level, finest first.
 
     Args:
         name: a model of ``timm.list_models()`` that gives feature maps, such as ``resnet50``.
         options: what timm's constructor takes beside it, such as ``{"layers": [1, 1, 1, 1]}`` for a ResNet.
         seed: of the initial weights.
+        channels_last: what timm's network gives is (B, H, W, C), as from Swin transformers.
 
     Attributes:
         channels: of each level.
@@ -36,8 +37,11 @@ class FeaturePyramid(nn.Module):
         ConfigError: timm has no such model, or it takes no such options, or it gives no feature maps.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, options: Mapping[str, Any] | None = None, seed: int = 0, *, channels_last: bool = False
+    ) -> None:
         super().__init__()
+        self.channels_last = channels_last
         import timm  # takes as long to import as torch, and not every network needs it
 
         try:
@@ -53,4 +57,4 @@ class FeaturePyramid(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map images (B, 3, H, W) to features (B, C_i, ceil(H / s_i), ceil(W / s_i)) for each level i."""
         features: list[Tensor] = self.body(images)
-        return features
+        return [level.permute(0, 3, 1, 2) for level in features] if self.channels_last else features

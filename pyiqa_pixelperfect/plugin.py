@@ -13,10 +13,19 @@ from pyiqa_pixelperfect.errors import WeightsError
 from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
 from pyiqa_pixelperfect.grepq.metric import GRepQ
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.networks import kind_of
 from pyiqa_pixelperfect.startup import boot
 from pyiqa_pixelperfect.startup.late import register_architectures
 
-__all__ = ["ContriqueFRMetric", "ContriqueMetric", "GRepQLowMetric", "GRepQMetric", "PixelPerfectMetric", "register"]
+__all__ = [
+    "ContriqueFRMetric",
+    "ContriqueMetric",
+    "GRepQLowMetric",
+    "GRepQMetric",
+    "PixelPerfectMetric",
+    "PixelPerfectSwinV2Metric",
+    "register",
+]
 
 
 def register() -> None:
@@ -69,6 +78,27 @@ class PixelPerfectMetric(nn.Module):
         device = next(self.network.parameters()).device
         score: Tensor = self.network(image.to(device), reference.to(device))
         return score
+
+
+class PixelPerfectSwinV2Metric(PixelPerfectMetric):
+    """Pixel Perfect with the paper's SwinV2 encoder as a pyiqa network; its weights are the user's to train.
+
+    Args:
+        pretrained: as pyiqa passes it; there are no bundled weights to load.
+        pretrained_model_path: the ``.safetensors`` file that training of ``configs/pixelperfect/swinv2.yaml`` wrote.
+
+    Raises:
+        WeightsError: no path was given, or the file is missing, damaged, or of another network.
+    """
+
+    def __init__(self, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None) -> None:
+        if pretrained_model_path is None:
+            expected = "pretrained_model_path=FILE, the weights of pixelperfect-swinv2, of which none are bundled"
+            fix = "Train them: pixelperfect train configs/pixelperfect/swinv2.yaml data.photos=FOLDER."
+            raise WeightsError("pretrained_model_path", expected, "none", fix)
+        super().__init__(pretrained, pretrained_model_path)
+        if kind_of(self.network.map_network) != "swinv2":
+            raise WeightsError("pretrained_model_path", "weights of a SwinV2", "those of the convolutional network")
 
 
 class ContriqueMetric(nn.Module):

@@ -1,7 +1,8 @@
 """Configuration of Pixel Perfect training. The YAML files in ``configs/pixelperfect`` are instances of it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -72,10 +73,21 @@ class EngineConfig(Config):
 class NetworkConfig(Config):
     """Sizes of the two networks; see ``networks.py``."""
 
+    kind: Literal["conv", "swinv2"] = "conv"  # of the encoder: ours, or a SwinV2 of timm, as in the paper
+    backbone: str = "swinv2_tiny_window8_256"  # timm's name of a SwinV2
+    # What timm's constructor takes beside the name.
+    backbone_options: dict[str, int | float | bool | str | list[int]] = Field(default_factory=dict)
+    antisymmetric: bool = True  # False = learned by swapping pairs, for an ablation
     encoder_widths: tuple[Positive, Positive, Positive, Positive, Positive] = (16, 40, 80, 128, 192)
     decoder_widths: tuple[Positive, Positive, Positive, Positive] = (48, 64, 96, 96)
     score_hidden: Positive = 128
     embedding: Positive = 64
+
+    @property
+    def encoder(self) -> Sequence[int] | Mapping[str, Any]:
+        """The encoder as ``networks.build_maps`` wants it."""
+        swin = {"backbone": self.backbone, "options": self.backbone_options}
+        return swin if self.kind == "swinv2" else self.encoder_widths
 
 
 class StageConfig(Config):
@@ -99,6 +111,7 @@ class MapStageConfig(StageConfig):
     weight_high: Rate = 10.0  # the paper's weight of distorted cells, at the start
     weight_high_final: Rate = 10.0  # and at the end; it moves geometrically in between
     beta: Share = 0.05
+    swap: Share = 0.0  # chance that a pair is swapped: the paper's p_swap of 0.25 where anti-symmetry has to be learned
     averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 

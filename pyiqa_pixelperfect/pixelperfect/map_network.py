@@ -13,6 +13,7 @@ Deviations from the paper, and why:
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -79,6 +80,7 @@ class Encoder(nn.Module):
     def __init__(self, widths: Sequence[int] = (16, 40, 80, 128, 192)) -> None:
         super().__init__()
         self.widths = tuple(widths)
+        self.channels, self.context, self.alignment = self.widths[1:], CONTEXT, STRIDE
         self.stem = ConvBlock(12, widths[0])
         self.folded_stem: nn.Conv2d | None = None
         self.stages = nn.ModuleList(
@@ -142,6 +144,20 @@ class PairFusion(nn.Module):
         return F.relu(out, inplace=not out.requires_grad)
 
 
+class MapEncoder(Protocol):
+    """What the map network asks of an encoder."""
+
+    channels: Sequence[int]
+    alignment: int
+
+    @property
+    def context(self) -> int:
+        """Pixels around a cell of the maps, beyond those that it lies in, that it depends on."""
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """Four tensors (B, C_i, H/s, W/s), s = 4, 8, 16, 32, of (B, 3, H, W) images in [0, 1]."""
+
+
 class FusionDecoder(nn.Module):
     """Top-down decoder over fused pyramid levels.
 
@@ -172,8 +188,11 @@ class DistortionMapNet(nn.Module):
 
     Args:
         families: number of map channels K.
-        encoder_widths: channels at strides 2, 4, 8, 16, 32.
+        encoder_widths: channels of the convolutional encoder at strides 2, 4, 8, 16, 32.
         decoder_widths: channels at strides 4, 8, 16, 32.
+        encoder: another encoder in its place, a module that is a ``MapEncoder``.
+        antisymmetric: ``False`` gives ``F(a, b) = sigmoid(2 g(a, b))``, for the ablation in which anti-symmetry is
+            learned by swapping pairs, as in the paper.
     """
 
     def __init__(
@@ -181,22 +200,27 @@ class DistortionMapNet(nn.Module):
         families: int = 14,
         encoder_widths: Sequence[int] = (16, 40, 80, 128, 192),
         decoder_widths: Sequence[int] = (48, 64, 96, 96),
+        encoder: nn.Module | None = None,
+        *,
+        antisymmetric: bool = True,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(encoder_widths)
-        self.decoder = FusionDecoder(encoder_widths[1:], decoder_widths)
+        self.encoder: Any = Encoder(encoder_widths) if encoder is None else encoder
+        channels: Any = self.encoder.channels
+        self.decoder = FusionDecoder(channels, decoder_widths)
         # No bias: it would cancel in g(a, b) - g(b, a).
         self.head = nn.Conv2d(decoder_widths[0], families, 1, bias=False)
+        self.antisymmetric = antisymmetric
 
     @property
     def context(self) -> int:
-        """Pixels around a cell, beyond the 32 px that it lies in, that it depends on."""
-        return CONTEXT
+        """Pixels around a cell, beyond those that it lies in, that it depends on."""
+        return int(self.encoder.context)
 
     @property
     def alignment(self) -> int:
         """Parts of a picture that begin at multiples of so many pixels have the same cells as the whole."""
-        return STRIDE
+        return int(self.encoder.alignment)
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """Encode (B, 3, H, W) images of any size from 32 px; sides are padded by replication to a multiple of 32."""
@@ -206,7 +230,7 @@ class DistortionMapNet(nn.Module):
     def fuse(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
         """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4); padding is still there."""
         forth, back = self.head(self.decoder(image, reference)).chunk(2)
-        return torch.sub(forth, back)
+        return torch.sub(forth, back) if self.antisymmetric else 2.0 * forth
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Predict the distortion map.

@@ -7,14 +7,18 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pyiqa_pixelperfect.distortions.counter import planned_uniform
 from pyiqa_pixelperfect.distortions.versions import Versions
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
 from pyiqa_pixelperfect.pixelperfect.losses import map_loss, map_target
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
 
-__all__ = ["MapStage", "fuse_pairs", "map_figures", "mean_figures"]
+__all__ = ["MapStage", "fuse_pairs", "map_figures", "mean_figures", "swapped_pairs"]
+
+_STREAM_SWAP = 121
 
 
 def fuse_pairs(network: DistortionMapNet, images: Tensor, image: Tensor, reference: Tensor) -> Tensor:
@@ -34,12 +38,23 @@ class MapStage(nn.Module):
         super().__init__()
         self.network, self.config = network, config
 
-    def forward(self, versions: Versions, weight_high: float) -> dict[str, Tensor]:
-        """Return the loss (key ``loss``) of a batch."""
+    def forward(self, versions: Versions, weight_high: float, swap: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the loss (key ``loss``) of a batch; pairs for which ``swap``, (N,), is true change places."""
         image, reference = versions.pairs()
+        if swap is not None:
+            image, reference = torch.where(swap, reference, image), torch.where(swap, image, reference)
         logits = fuse_pairs(self.network, versions.images, image, reference)
         prediction, target = torch.sigmoid(logits.float()), _target(versions, image, reference)
         return {"loss": map_loss(prediction, target, weight_high=weight_high, beta=self.config.beta)}
+
+
+def swapped_pairs(seed: int, numbers: NDArray[np.int64], versions: Versions, chance: float) -> Tensor | None:
+    """Which pairs of ``versions.pairs()`` change places, (N,); a function of the seed and the sample numbers alone."""
+    if not chance:
+        return None
+    kinds = len(versions.pairs()[0]) // versions.photos
+    shares = [planned_uniform(seed, kind, numbers, _STREAM_SWAP, 1)[:, 0] for kind in range(kinds)]
+    return torch.from_numpy(np.concatenate(shares) < chance).to(versions.images.device)
 
 
 @torch.no_grad()

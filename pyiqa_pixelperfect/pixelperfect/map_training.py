@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.distortions.versions import distorted_versions
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage
+from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage, swapped_pairs
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.training.checkpoint import save_checkpoint
 from pyiqa_pixelperfect.training.distributed import parallel
@@ -58,8 +58,9 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         with torch.no_grad():
             versions = distorted_versions(run.engine, clean, numbers.numpy(), config.versions, seed=run.config.seed)
         weight = geometric(step, config.steps, config.weight_high, config.weight_high_final)
+        swap = swapped_pairs(run.config.seed, numbers.numpy(), versions, config.swap)
         with autocast(processes.device, run.config.precision):  # never around the engine: its truth is exact
-            loss = model(versions, weight)["loss"]
+            loss = model(versions, weight, swap)["loss"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(stage.parameters(), config.clip)
@@ -71,6 +72,7 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
             for buffer, before in zip(stage.buffers(), statistics, strict=True):
                 buffer.copy_(before)
         average.update_parameters(maps)
+        _keep_whole_numbers(averaged, maps)
         done = step + 1
         run.logbook.advance(f"maps loss {judged:.4f}")
         if step % run.config.log_every == 0:
@@ -80,6 +82,13 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         if processes.first and (done % run.config.checkpoint_every == 0 or done == config.steps):
             _checkpoint(run, done, stage, optimizer, average)
     return averaged
+
+
+def _keep_whole_numbers(average: nn.Module, network: nn.Module) -> None:
+    """Tables of indices, which some backbones hold, must not be averaged: 5 would become 4.9999 and then 4."""
+    for mine, theirs in zip(average.buffers(), network.buffers(), strict=True):
+        if mine.dim() and not mine.is_floating_point():
+            mine.copy_(theirs)
 
 
 def _report(run: Run, maps: DistortionMapNet, step: int) -> None:

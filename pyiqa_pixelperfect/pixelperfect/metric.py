@@ -7,7 +7,6 @@ the better of the two, 0 that they are equal; a map above 0.5 says that the imag
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.networks import build_maps, build_score, sizes_of
 from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.tiling import tile_side
@@ -74,8 +74,9 @@ class PixelPerfect(nn.Module):
         try:
             sizes = json.loads(card["sizes"])
             with seeded_weights(0):  # about to be overwritten, but drawing them must not disturb the caller's generator
-                maps = DistortionMapNet(sizes["families"], sizes["encoder"], sizes["decoder"])
-                score = RelationalScoreNet(sizes["families"], sizes["hidden"], sizes["embedding"])
+                symmetric = sizes.get("antisymmetric", True)
+                maps = build_maps(sizes["encoder"], sizes["decoder"], sizes["families"], antisymmetric=symmetric)
+                score = build_score(sizes)
             metric = cls(maps, score)
             metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -100,19 +101,10 @@ class PixelPerfect(nn.Module):
         state = self.state_dict()
         if not any(name.endswith("running_mean") for name in state):
             raise WeightsError("save", "a network from training", "one from load(), its normalization folded")
-        stored = {n: t.half() if half and t.dim() > 1 else t for n, t in state.items()}
-        sizes = json.dumps(self._sizes())
+        halved = {n: t for n, t in state.items() if half and t.dim() > 1 and t.is_floating_point()}
+        stored = state | {n: t.half() for n, t in halved.items()}
+        sizes = json.dumps(sizes_of(self.map_network, self.score_network))
         save_weights(path, stored, {"class": _CLASS, "families": ",".join(FAMILIES), "sizes": sizes, **(card or {})})
-
-    def _sizes(self) -> dict[str, Any]:
-        encoder, decoder = self.map_network.encoder, self.map_network.decoder
-        return {
-            "families": self.map_network.head.out_channels,
-            "encoder": list(encoder.widths),
-            "decoder": list(decoder.widths),
-            "hidden": self.score_network.head.in_features,
-            "embedding": self.score_network.project.out_features,
-        }
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Score images against references; differentiable.
@@ -128,13 +120,13 @@ class PixelPerfect(nn.Module):
             ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
         """
         pair = _pictures(image, reference)
-        score: Tensor = self.score_network(describe(self.map_network, *pair, _tile_side(pair[0]))[0])
+        score: Tensor = self.score_network(describe(self.map_network, *pair, self._tile_side(pair[0]))[0])
         return score
 
     def maps(self, image: Tensor, reference: Tensor) -> Tensor:
         """Distortion maps ``F`` at full resolution, (B, K, H, W) in [0, 1]; arguments and errors as ``forward``."""
         pair = _pictures(image, reference)
-        return self._maps(describe(self.map_network, *pair, _tile_side(pair[0]))[1], pair[0].shape)
+        return self._maps(describe(self.map_network, *pair, self._tile_side(pair[0]))[1], pair[0].shape)
 
     def density(self, image: Tensor, reference: Tensor) -> Tensor:
         """Signed error density at full resolution, (B, 1, H, W): how much each place adds to the score.
@@ -164,7 +156,7 @@ class PixelPerfect(nn.Module):
             ImageReadError: a path that is no readable picture.
         """
         first, second = match_pictures(self._read(image, "image"), self._read(reference, "reference"))
-        pairs, logits = describe(self.map_network, first, second, tile or _tile_side(first))
+        pairs, logits = describe(self.map_network, first, second, tile or self._tile_side(first))
         return self._comparison(self.score_network(pairs), logits, first.shape)
 
     @torch.no_grad()
@@ -197,7 +189,7 @@ class PixelPerfect(nn.Module):
         count = len(pictures) - 1
         # Against the reference, and each against those before it: the other half follows from anti-symmetry.
         pairs = [(i, j) for i in range(count) for j in (*range(i), count)]
-        described, cells = describe_all(self.map_network, pictures, pairs, tile or _tile_side(last))
+        described, cells = describe_all(self.map_network, pictures, pairs, tile or self._tile_side(last))
         found = {pair: self.score_network(part)[0] for pair, part in zip(pairs, described, strict=True)}
         scores = torch.stack([found[i, count] for i in range(count)])
         pairwise = scores.new_zeros(count, count)
@@ -218,6 +210,11 @@ class PixelPerfect(nn.Module):
     def _read(self, picture: ImageInput, argument: str) -> Picture:
         return as_picture(picture, argument).to(self.map_network.head.weight.device)
 
+    def _tile_side(self, picture: Picture) -> int | None:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return None  # gradients need the whole picture anyway, and compilers no loop
+        return tile_side(picture.height, picture.width, self.map_network.context)
+
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
         # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
         return torch.sigmoid(_full_size(logits, size))
@@ -227,12 +224,6 @@ def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:
     """Tensors that may leave the range a little, as those under optimization do."""
     first, second = check_pair(image, reference, check_range=False)
     return Picture(first), Picture(second)
-
-
-def _tile_side(picture: Picture) -> int | None:
-    # Gradients need the whole picture anyway, and compilers no loop.
-    whole = torch.is_grad_enabled() or torch.compiler.is_compiling()
-    return None if whole else tile_side(picture.height, picture.width)
 
 
 def _full_size(cells: Tensor, size: torch.Size) -> Tensor:

@@ -181,8 +181,10 @@ def _sorted(rows: Tensor) -> Tensor:
 def _color_by_tone(planes: Tensor) -> Tensor:
     """Mean color differences of the darkest sixth of the picture, the next, ... the brightest, (B, 2, TONE_PARTS)."""
     flat = planes.flatten(2)
-    order = flat[:, :1].argsort(dim=2, stable=True).expand(-1, 2, -1)
-    colors = flat[:, 1:].gather(2, order)
+    luma = flat[:, :1]
+    # ONNX sorts stably, but has no word for it.
+    order = luma.sort(dim=2).indices if torch.compiler.is_compiling() else luma.argsort(dim=2, stable=True)
+    colors = flat[:, 1:].gather(2, order.expand(-1, 2, -1))
     return torch.stack([part.mean(2) for part in colors.tensor_split(TONE_PARTS, dim=2)], dim=2)
 
 

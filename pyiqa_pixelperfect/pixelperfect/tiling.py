@@ -67,9 +67,12 @@ def _cells(pixels: slice, start: int) -> slice:
     return slice((pixels.start - start) // MAP_STRIDE, -(-(pixels.stop - start) // MAP_STRIDE))
 
 
-def tile_side(height: int, width: int) -> int | None:
-    """Side of the tiles that a picture is cut into, px; ``None`` if it is small enough to stay whole."""
-    return None if height * width <= WHOLE else TILE
+def tile_side(height: int, width: int, context: int) -> int | None:
+    """Side of the tiles that a picture is cut into, px; ``None`` if it stays whole.
+
+    It does if it is small enough, or if tiles would need more surroundings than they have pixels.
+    """
+    return None if height * width <= WHOLE or 2 * context > TILE else TILE
 
 
 def tiles_of(height: int, width: int, network: TiledNetwork, tile: int | None) -> list[Tile]:

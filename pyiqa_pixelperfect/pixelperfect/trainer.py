@@ -22,6 +22,7 @@ from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_training import train_maps
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.networks import build_maps
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.score_training import train_score
@@ -96,7 +97,8 @@ def build_networks(config: PixelPerfectConfig, device: torch.device) -> tuple[Di
     """Both networks with initial weights drawn from the configuration's seed, the caller's generator left alone."""
     sizes = config.network
     with seeded_weights(config.seed):
-        maps = DistortionMapNet(encoder_widths=sizes.encoder_widths, decoder_widths=sizes.decoder_widths)
+        symmetric = sizes.antisymmetric
+        maps = build_maps(sizes.encoder, sizes.decoder_widths, seed=config.seed, antisymmetric=symmetric)
         score = RelationalScoreNet(hidden=sizes.score_hidden, embedding=sizes.embedding, dropout=config.score.dropout)
     return maps.to(device).to(memory_format=torch.channels_last), score.to(device)
 
@@ -112,7 +114,7 @@ def load_maps(maps: DistortionMapNet, path: Path) -> str:
     try:
         maps.load_state_dict({name: tensor.to(maps.head.weight) for name, tensor in part.items()}, strict=True)
     except RuntimeError as error:
-        fix = "Set network.encoder_widths and network.decoder_widths to its sizes."
+        fix = "Set network.kind and the sizes of the network to those of the file."
         raise WeightsError("maps.start", "weights of a network of these sizes", str(error), fix) from error
     return f"{path.name}, sha256 {file_sha256(path)}: {card.get('history', card.get('commit', UNKNOWN))}"
 

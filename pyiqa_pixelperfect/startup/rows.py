@@ -28,6 +28,12 @@ METRIC_ROWS: dict[str, MetricRow] = {
         "lower_better": False,
         "score_range": "-inf, inf",  # 0: equal, above 0: the image is better than its reference
     },
+    "pixelperfect-swinv2": {
+        "metric_opts": {"type": "PixelPerfectSwinV2Metric"},
+        "metric_mode": "FR",
+        "lower_better": False,
+        "score_range": "-inf, inf",  # needs pretrained_model_path=FILE
+    },
     "contrique": {
         "metric_opts": {"type": "ContriqueMetric"},
         "metric_mode": "NR",

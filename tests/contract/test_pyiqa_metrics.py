@@ -18,6 +18,11 @@ from pyiqa_pixelperfect import ImageError
 from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
 from pyiqa_pixelperfect.grepq.networks import HighLevelNet
+from pyiqa_pixelperfect.pictures import Picture
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.networks import build_maps
+from pyiqa_pixelperfect.pixelperfect.pairing import describe
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.startup.rows import METRIC_ROWS, architectures
 
 SCORE_TOLERANCE = 1e-5
@@ -57,8 +62,23 @@ def _small_clip(photographs, damaged, tmp_path_factory):
     NEEDS["grepq"] = {"high_model_path": path}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small_swin(photographs, damaged, tmp_path_factory):
+    """`pixelperfect-swinv2` takes its weights from the user; here they are random ones that like clean photographs."""
+    options = {"embed_dim": 12, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2]}
+    with seeded_weights(0):
+        maps = build_maps({"backbone": "swinv2_tiny_window8_256", "options": options}, (8, 8, 12, 12))
+        network = PixelPerfect(maps, RelationalScoreNet(hidden=16, embedding=8)).requires_grad_(False)
+    pairs, _ = describe(network.map_network, Picture(damaged), Picture(photographs))
+    score = network.score_network
+    score.head.weight.copy_(-10 * score.relation(pairs).mean(0, keepdim=True))
+    path = tmp_path_factory.mktemp("swin") / "swin.safetensors"
+    network.save(path, half=False)
+    NEEDS["pixelperfect-swinv2"] = {"pretrained_model_path": str(path)}
+
+
 @pytest.fixture(scope="module")
-def metric(request, _small_clip):
+def metric(request, _small_clip, _small_swin):
     return create(request.param)
 
 
