@@ -27,7 +27,7 @@ __all__ = ["add_to"]
 
 def add_to(app: typer.Typer) -> None:
     """Make these commands part of a program."""
-    for command in (calibration, transitivity, consensus, tiling):
+    for command in (calibration, transitivity, consensus, tiling, ablate):
         app.command()(command)
 
 
@@ -153,3 +153,32 @@ def consensus(
     results = {"metrics": report.rows_of(table), "versions": len(rows)}
     text, targets = relational_tables.consensus_table(table), measurement.consensus_targets(table)
     finish("consensus", context, text, results, data, targets, out, device)
+
+
+def ablate(
+    context: typer.Context,
+    config: Annotated[str, typer.Argument(help="Training configuration, such as pixelperfect/default.yaml.")],
+    folder: Annotated[Path, typer.Option(help="Where the runs go; finished ones there are read, not repeated.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE for all variants: photos and budget; repeatable."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="Only variants with this in their name; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ... of each variant.", min=1)] = 3,
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,  # noqa: ARG001 - training reports by itself
+) -> None:
+    """Train variants with the same budget and seeds, and compare what they reach on held-out engine pairs."""
+    from benchmark import ablation as measurement
+
+    chosen = [name for name in measurement.VARIANTS if not variant or any(part in name for part in variant)]
+    if not chosen:
+        raise typer.BadParameter(f"known: {'; '.join(measurement.VARIANTS)}", param_hint="--variant")
+    use_threads(threads)
+    rows = measurement.run_variants(config, chosen, range(seeds), folder, settings or [])
+    table = measurement.summarize(rows)
+    results = {"variants": report.rows_of(table), "runs": report.rows_of(rows)}
+    finish("ablate", context, relational_tables.ablation_table(table), results, {}, [], out)

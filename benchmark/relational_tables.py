@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark.report import markdown_table
 
-__all__ = ["calibration_tables", "consensus_table", "figures_table", "tiling_tables"]
+__all__ = ["ablation_table", "calibration_tables", "consensus_table", "figures_table", "tiling_tables"]
 
 
 def tiling_tables(exactness: pd.DataFrame, large: Mapping[str, float] | None) -> str:
@@ -49,3 +49,16 @@ def consensus_table(table: pd.DataFrame) -> str:
     shown["overall (95 %)"] = [f"{middle:.3f} ({low:.3f} .. {high:.3f})" for middle, low, high in spans]
     rest = [column for column in table.columns if column in ("others", "within") or column.startswith("in ")]
     return markdown_table(pd.concat([shown, table[rest]], axis=1))
+
+
+def ablation_table(table: pd.DataFrame) -> str:
+    """Figures of variants, each with its spread over seeds in brackets."""
+    shown = pd.DataFrame({"variant": table["variant"], "seeds": table["seeds"]})
+    for column in table.columns:
+        if f"{column}_spread" in table:
+            pairs = zip(table[column], table[f"{column}_spread"], strict=True)
+            shown[column.replace("_", " ")] = [f"{mean:.3f} ({spread:.3f})" for mean, spread in pairs]
+    shown["asymmetry"] = [f"{value:.0e}" for value in table["asymmetry"]]
+    shown["M parameters"] = [f"{value / 1e6:.2f}" for value in table["parameters"]]
+    shown["s"] = [f"{value:.0f}" for value in table["seconds"]]
+    return markdown_table(shown)

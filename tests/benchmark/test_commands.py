@@ -138,6 +138,20 @@ def test_consensus(run, clean_folder, monkeypatch, tmp_path):
     assert {row["metric"] for row in record.results["metrics"]} >= {"pixelperfect", "vsi", "psnr"}
 
 
+def test_ablate(run, clean_folder, tmp_path):
+    brief = ("maps.steps=3", "score.steps=2", "score.crops=4", "validation_crops=4", "device=cpu")
+    options = [part for value in (f"data.photos={clean_folder}", *brief) for part in ("--set", value)]
+    runs = ("--folder", str(tmp_path / "runs"), "--variant", "as configured", "--variant", "p_swap", "--seeds", "2")
+    first, second = (run("ablate", "pixelperfect/smoke.yaml", *runs, *options)[1] for _ in range(2))
+    assert first.results == second.results  # read, not repeated
+    built, learned = first.results["variants"]
+    assert built["asymmetry"] <= 1e-6 < learned["asymmetry"]
+    assert (built["seeds"], built["score_ordered_spread"] >= 0) == (2, True)
+    assert (
+        "known: as configured" in run("ablate", "pixelperfect/smoke.yaml", *runs[:2], "--variant", "x", exit_code=2)[0]
+    )
+
+
 def test_tiling(run, monkeypatch):
     from benchmark import tiling
 
