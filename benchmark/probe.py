@@ -1,7 +1,7 @@
 """Do features know the distortion? Linear probes for the type and the level of KADIS distortions of held-out photos.
 
-The photos are divided in two halves by content; classifiers are fitted on one and measured on the other. Levels that
-leave a picture as it is are left out.
+The photos are divided in two halves; classifiers are fitted on one, their penalty chosen by cross-validation over its
+photos, and measured on the other. Levels that leave a picture as it is are left out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,8 @@ __all__ = ["Sheet", "describe_sheets", "distorted_sheets", "probe_accuracy"]
 Features: TypeAlias = NDArray[np.float64]
 Numbers: TypeAlias = NDArray[np.int64]
 
-RIDGE_ALPHA = 10.0  # of the classifiers, on standardized features
+ALPHAS = (10.0, 100.0, 1000.0, 10000.0)  # of the classifiers, chosen on photos to fit on
+FOLDS = 3
 
 
 class Sheet(NamedTuple):
@@ -75,27 +76,36 @@ def probe_accuracy(rows: pd.DataFrame, features: Features) -> dict[str, float]:
         ``type``: of 25 types; ``level``: of the level, by a classifier for each type, mean over types; ``type_chance``
         and ``level_chance``: of guessing the most frequent.
     """
-    fitted = (rows["photo"] % 2 == 0).to_numpy()
+    photos = rows["photo"].to_numpy()
+    fitted = photos % 2 == 0
     held = ~fitted
     types, levels = rows["type"].to_numpy(), rows["level"].to_numpy()
     by_type = []
     chance = []
     for kind in np.unique(types):
         one, other = fitted & (types == kind), held & (types == kind)
-        by_type.append(_accuracy(features[one], levels[one], features[other], levels[other]))
+        by_type.append(_accuracy(features[one], levels[one], photos[one], features[other], levels[other]))
         chance.append(1.0 / len(np.unique(levels[one])))
     return {
-        "type": _accuracy(features[fitted], types[fitted], features[held], types[held]),
+        "type": _accuracy(features[fitted], types[fitted], photos[fitted], features[held], types[held]),
         "type_chance": float(np.bincount(types[held]).max() / held.sum()),
         "level": float(np.mean(by_type)),
         "level_chance": float(np.mean(chance)),
     }
 
 
-def _accuracy(train: Features, labels: Numbers, test: Features, truth: Numbers) -> float:
+def _accuracy(
+    train: Features, labels: Numbers, photos: Numbers, test: Features, truth: Numbers, *, folds: int = FOLDS
+) -> float:
     from sklearn.linear_model import RidgeClassifier
+    from sklearn.model_selection import GridSearchCV, GroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    classifier = make_pipeline(StandardScaler(), RidgeClassifier(alpha=RIDGE_ALPHA)).fit(train, labels)
-    return float((classifier.predict(test) == truth).mean())
+    count = min(folds, len(np.unique(photos)))
+    classifier = make_pipeline(StandardScaler(), RidgeClassifier(alpha=ALPHAS[0]))
+    if count > 1:
+        tried = {"ridgeclassifier__alpha": list(ALPHAS)}
+        search = GridSearchCV(classifier, tried, cv=GroupKFold(count)).fit(train, labels, groups=photos)
+        return float((search.predict(test) == truth).mean())
+    return float((classifier.fit(train, labels).predict(test) == truth).mean())
