@@ -1,8 +1,8 @@
-"""What a whole picture looks like at a glance: tones, colors, clipping, flat areas, detail at a few scales.
+"""What a whole picture looks like at a glance: tones, colors, clipping, flat areas, detail by scale, tone and place.
 
 Maps say where two pictures differ and in which family. Which of the two is as it should be, the brighter one or the
 darker one, no small part can tell: it shows in how the tones of a whole picture are spread, whether it clips, whether
-its flat areas are really flat. These numbers hold that for one picture; the score network compares those of two.
+its flat areas are really flat, how much detail its dark and its bright parts have. These numbers hold that for one picture; the score network compares those of two.
 
 They are means and quantiles, so they hardly depend on the size of the picture, and gradients are finite everywhere.
 Both are gathered strip by strip, so a large picture is never there as a whole in floating point.
@@ -22,18 +22,24 @@ __all__ = ["STATISTICS", "mean_squared_error", "picture_statistics"]
 
 TONE_QUANTILES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.995, 1.0)
 STEP_QUANTILES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
-TONE_PARTS = 6  # equal shares of the pixels, from the darkest to the brightest, whose mean color is told
+TONE_PARTS = 6  # equal shares of the pixels, from the darkest to the brightest, whose color and detail is told
+RINGS = 4  # around the middle, equally wide, the last one in the corners: lenses darken and blur those
 SCALES = 4  # of the detail, each half as fine as the one before
 FINE_SCALES = 2  # of them, those whose steps are told by quantiles: noise lifts the low ones, halos the high ones
 POOLING = 4  # px: tones are of means over 4x4, so that noise does not pass for deep blacks and bright whites
 NEAR_END = 0.012  # of [0, 1]: values this near to black or white count as clipped, fully at the end itself
 FLAT = 0.004  # of [0, 1]: neighbors this near to one another count as equal, fully if they are
-SAMPLES = 16_384  # cells that quantiles are taken of, about
+SAMPLES = 16_384  # cells that quantiles of tones are taken of, about
+STEP_SAMPLES = 32_768  # steps that quantiles of steps are taken of, about
 
-#: Length of the vector: tone quantiles of 3 colors, 3 opponent planes, saturation and chroma; color of the tone parts;
-#: clipping of 3 colors at both ends; deviation of 3 planes; of the steps between neighbors in 3 planes the mean at each
-#: scale, quantiles and the share of flat ones at the fine scales.
-STATISTICS = 8 * len(TONE_QUANTILES) + 2 * TONE_PARTS + 6 + 3 + 3 * SCALES + 3 * FINE_SCALES * (len(STEP_QUANTILES) + 1)
+#: Length of the vector: tone quantiles of 3 colors, 3 opponent planes, saturation and chroma; of the tone parts color,
+#: chroma, steps between pixels in 3 planes and between cells; lightness, chroma and steps of the rings; clipping of 3
+#: colors at both ends; deviation of 3 planes; of the steps between neighbors in 3 planes the mean at each scale,
+#: quantiles and the share of flat ones at the fine scales.
+STATISTICS = (
+    8 * len(TONE_QUANTILES) + 7 * TONE_PARTS + 3 * RINGS + 6 + 3
+    + 3 * SCALES + 3 * FINE_SCALES * (len(STEP_QUANTILES) + 1)
+)  # fmt: skip
 
 
 def picture_statistics(images: Tensor | Picture) -> Tensor:
@@ -46,20 +52,24 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
         (B, STATISTICS), about [-1, 1] each.
     """
     picture = images if isinstance(images, Picture) else Picture(images)
-    coarse, clipped = _Rows(picture.height // POOLING), [_Mean(), _Mean()]
+    coarse, detail = _Rows(picture.height // POOLING), _Rows(picture.height // POOLING)
+    clipped = [_Mean(), _Mean()]
     scales = [_Steps(picture.height >> scale, picture.width >> scale, scale < FINE_SCALES) for scale in range(SCALES)]
     for strip in picture.strips():
         coarse.add(_pooled(strip, POOLING))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
             share.add((NEAR_END - (strip - end).abs_()).relu_())
         planes = opponent_planes(strip)
-        for scale, steps in enumerate(scales):
+        for scale, gathered in enumerate(scales):
             planes = _pooled(planes, 2) if scale else planes
-            steps.add(planes)
+            steps = _to_next(planes)
+            gathered.add(steps)
+            if scale == 0:
+                detail.add(_pooled(steps, POOLING))
     shares = torch.stack([share.value() for share in clipped], dim=1) / NEAR_END
     shares = shares / (shares + 0.02)  # small ones spread out, since they tell most
-    tones, colors, deviation = _tones(coarse.whole)
-    parts = [tones, colors, shares, deviation, *(part for steps in scales for part in steps.parts())]
+    cells = _cells(coarse.whole, detail.whole)
+    parts = [*cells, shares, *(part for gathered in scales for part in gathered.parts())]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
@@ -114,16 +124,17 @@ class _Steps:
     """Steps between horizontal neighbors in planes of a height and width, strip by strip: see ``STATISTICS``."""
 
     def __init__(self, height: int, width: int, fine: bool) -> None:
-        self.stride, self.fine = _sampling(height, width - 1), fine
+        # Whole rows, or columns would be met at one phase only of pixels that were enlarged by the stride.
+        self.stride, self.fine = height * (width - 1) // STEP_SAMPLES // 2 * 2 + 1, fine
         self.row = 0
         self.mean, self.flat = _Mean(), _Mean()
         self.samples = _Rows(-(-height // self.stride))
 
-    def add(self, planes: Tensor) -> None:
-        steps = (planes[..., 1:] - planes[..., :-1]).abs_()
+    def add(self, steps: Tensor) -> None:
+        steps = steps[..., :-1]
         self.mean.add(steps)
         if self.fine:
-            self.samples.add(steps[..., -self.row % self.stride :: self.stride, :: self.stride])
+            self.samples.add(steps[..., -self.row % self.stride :: self.stride, :])
             self.flat.add((FLAT - steps).relu_())
         self.row += steps.shape[2]
 
@@ -134,17 +145,25 @@ class _Steps:
         return [_logarithm(self.mean.value()), _logarithm(quantiles), self.flat.value() / FLAT]
 
 
-def _tones(coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Quantiles of the tones, colors of the tone parts, and deviations, of a picture averaged over 4x4 pixels."""
+def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
+    """Quantiles of the tones, tone parts, rings, and deviations: see ``STATISTICS``.
+
+    Args:
+        coarse: (B, 3, H, W) colors, averaged over cells of 4x4 pixels.
+        detail: (B, 3, H, W), mean step between the pixels of a cell in each opponent plane.
+    """
     planes = opponent_planes(coarse)
     deviation = (planes.flatten(2).var(2, correction=0) + 1e-6).sqrt()
+    detail = torch.cat((detail, _to_next(planes[:, :1])), dim=1)
     stride = _sampling(*coarse.shape[2:])
-    coarse, planes = coarse[..., ::stride, ::stride], planes[..., ::stride, ::stride]
+    coarse, planes, detail = (cells[..., ::stride, ::stride] for cells in (coarse, planes, detail))
     highest, lowest = coarse.amax(1, keepdim=True), coarse.amin(1, keepdim=True)
     saturation = (highest - lowest) / highest.clamp_min(1e-2)
     chroma = (planes[:, 1:].square().sum(1, keepdim=True) + 1e-6).sqrt()
     tones = _quantiles(torch.cat((coarse, planes, saturation, chroma), dim=1), TONE_QUANTILES)
-    return tones, _color_by_tone(planes), deviation
+    parts = _by_tone(planes[:, :1], torch.cat((planes[:, 1:], chroma, detail), dim=1))
+    rings = _by_ring(torch.cat((planes[:, :1], chroma, detail[:, :1]), dim=1))
+    return [tones, parts[:, :3], _logarithm(parts[:, 3:]), rings[:, :2], _logarithm(rings[:, 2:]), deviation]
 
 
 def _pooled(planes: Tensor, side: int) -> Tensor:
@@ -154,6 +173,12 @@ def _pooled(planes: Tensor, side: int) -> Tensor:
     squares = planes[..., : rows * side, : columns * side].reshape(batch, channels, rows, side, columns * side)
     # Rows first: adding whole rows is quick, and far less is left to be added within rows.
     return squares.sum(3).reshape(batch, channels, rows, columns, side).sum(4) / side**2
+
+
+def _to_next(planes: Tensor) -> Tensor:
+    """Steps from each pixel of (B, C, H, W) to the next in its row; the last one repeats the one before."""
+    steps = (planes[..., 1:] - planes[..., :-1]).abs_()
+    return torch.cat((steps, steps[..., -1:]), dim=3)
 
 
 def _sampling(height: int, width: int) -> int:
@@ -178,14 +203,22 @@ def _sorted(rows: Tensor) -> Tensor:
     return torch.from_numpy(np.sort(rows.detach().numpy(), axis=2))  # ten times as fast: it keeps no positions
 
 
-def _color_by_tone(planes: Tensor) -> Tensor:
-    """Mean color differences of the darkest sixth of the picture, the next, ... the brightest, (B, 2, TONE_PARTS)."""
-    flat = planes.flatten(2)
-    luma = flat[:, :1]
+def _by_tone(tones: Tensor, values: Tensor) -> Tensor:
+    """Means of (B, C, H, W) over the darkest sixth of a picture, the next, ... the brightest, (B, C, TONE_PARTS)."""
+    tones = tones.flatten(2)
     # ONNX sorts stably, but has no word for it.
-    order = luma.sort(dim=2).indices if torch.compiler.is_compiling() else luma.argsort(dim=2, stable=True)
-    colors = flat[:, 1:].gather(2, order.expand(-1, 2, -1))
-    return torch.stack([part.mean(2) for part in colors.tensor_split(TONE_PARTS, dim=2)], dim=2)
+    order = tones.sort(dim=2).indices if torch.compiler.is_compiling() else tones.argsort(dim=2, stable=True)
+    parts = values.flatten(2).gather(2, order.expand(-1, values.shape[1], -1)).tensor_split(TONE_PARTS, dim=2)
+    return torch.stack([part.mean(2) for part in parts], dim=2)
+
+
+def _by_ring(values: Tensor) -> Tensor:
+    """Means of (B, C, H, W) over the rings around the middle, (B, C, RINGS)."""
+    rows, columns = (2.0 * torch.arange(side, device=values.device) / (side - 1) - 1.0 for side in values.shape[2:])
+    radius = ((rows[:, None].square() + columns.square()) / 2.0).sqrt()  # 1 in the corners
+    ring = (radius * RINGS).long().clamp_max(RINGS - 1).flatten()
+    rings = (ring[:, None] == torch.arange(RINGS, device=values.device)).to(values)
+    return values.flatten(2) @ (rings / rings.sum(0).clamp_min(1.0))
 
 
 def _logarithm(steps: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import nn
 
 from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
+from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.ranked import ranked_sets
@@ -112,7 +113,9 @@ def _settings(run: Run) -> str:
     config = run.config
     score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "teachers"})
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
-    return json.dumps([score, rest, run.identity["photos"], bool(config.score.weight_consensus)], sort_keys=True)
+    kinds = (config.score.engine or config.engine).kinds
+    catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
+    return json.dumps([score, rest, catalog, run.identity["photos"], bool(config.score.weight_consensus)], sort_keys=True)
 
 
 def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:

@@ -8,6 +8,7 @@ from pyiqa_pixelperfect.pixelperfect.color_planes import OPPONENT
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import (
     FLAT,
     NEAR_END,
+    RINGS,
     SCALES,
     STATISTICS,
     STEP_QUANTILES,
@@ -37,6 +38,22 @@ def quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[float]:
     return [ordered[round(share * (len(ordered) - 1))] for share in shares]
 
 
+def to_next(plane: np.ndarray) -> np.ndarray:
+    steps = np.abs(plane[:, 1:] - plane[:, :-1])
+    return np.concatenate((steps, steps[:, -1:]), axis=1)
+
+
+def by_ring(plane: np.ndarray) -> list[float]:
+    """Means over the rings; how far out a cell lies is 0 in the middle and 1 in the corners."""
+    rows, columns = plane.shape
+    rings = [[] for _ in range(RINGS)]
+    for y in range(rows):
+        for x in range(columns):
+            out = np.hypot(2 * y / (rows - 1) - 1, 2 * x / (columns - 1) - 1) / np.sqrt(2)
+            rings[min(int(out * RINGS), RINGS - 1)].append(plane[y, x])
+    return [np.mean(ring) for ring in rings]
+
+
 def slow(image: np.ndarray) -> list[float]:
     """One picture (3, H, W), small enough that nothing is left out, number by number."""
     coarse = np.stack([pooled(channel, 4) for channel in image])
@@ -44,15 +61,19 @@ def slow(image: np.ndarray) -> list[float]:
     saturation = (coarse.max(0) - coarse.min(0)) / np.maximum(coarse.max(0), 0.01)
     chroma = np.sqrt(planes[1] ** 2 + planes[2] ** 2 + 1e-6)
     numbers = [q for plane in (*coarse, *planes, saturation, chroma) for q in quantiles(plane, TONE_QUANTILES)]
+    fine = np.einsum("kc,cyx->kyx", np.array(OPPONENT), image)
+    detail = [pooled(to_next(plane), 4) for plane in fine]
     order = np.argsort(planes[0].ravel(), kind="stable")
-    for plane in planes[1:]:
+    for plane in (*planes[1:], chroma):
         numbers += [part.mean() for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
+    for plane in (*detail, to_next(planes[0])):
+        numbers += [0.2 * np.log(part.mean() + 1e-3) for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
+    numbers += by_ring(planes[0]) + by_ring(chroma) + [0.2 * np.log(mean + 1e-3) for mean in by_ring(detail[0])]
+    numbers += [np.sqrt(plane.var() + 1e-6) for plane in planes]
     for end in (0.0, 1.0):
         for channel in image:
             share = np.maximum(0, 1 - np.abs(channel - end) / NEAR_END).mean()
             numbers.append(share / (share + 0.02))
-    numbers += [np.sqrt(plane.var() + 1e-6) for plane in planes]
-    fine = np.einsum("kc,cyx->kyx", np.array(OPPONENT), image)
     for scale in range(SCALES):
         steps = np.abs(fine[:, :, 1:] - fine[:, :, :-1])
         numbers += [0.2 * np.log(s.mean() + 1e-3) for s in steps]
@@ -88,3 +109,12 @@ def test_gradients_are_finite_on_flat_pictures(value):
     image = torch.full((1, 3, 40, 40), value, requires_grad=True)
     picture_statistics(image).sum().backward()
     assert image.grad.isfinite().all()
+
+
+def test_enlarged_pixels_are_met_at_every_phase():
+    """A stride over columns that is the size of the pixels, or its multiple, would see all edges or none."""
+    generator = torch.Generator().manual_seed(0)
+    small = torch.rand(1, 3, 86, 86, generator=generator)
+    enlarged = small.repeat_interleave(3, 2).repeat_interleave(3, 3)[..., :256, :256]
+    moved = enlarged.roll(1, 3)
+    assert (picture_statistics(enlarged) - picture_statistics(moved)).abs().max() < 0.05
