@@ -29,6 +29,7 @@ from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.score_stage import ScoreStage
 from pyiqa_pixelperfect.training.guards import check_finite
 from pyiqa_pixelperfect.training.logbook import FINAL
+from pyiqa_pixelperfect.training.memory import give_back_memory
 from pyiqa_pixelperfect.training.schedule import warmup_cosine
 
 __all__ = ["train_score"]
@@ -93,6 +94,7 @@ def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> De
         part = describe_sets(maps, sets, ranked_votes(sets, teachers)).to(torch.device("cpu"))
         save_sets(paths[batch], part, tag)
         found[batch] = part
+        give_back_memory()
         for _ in range(processes.world):
             run.logbook.advance("described sets")
     processes.wait()
