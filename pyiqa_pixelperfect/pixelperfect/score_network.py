@@ -2,8 +2,9 @@
 
 ``RelationalScoreNet`` reads the maps and, at a glance, both pictures: ``S(a, b) = verdict * severity``. The *verdict*
 in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole; the
-*severity* says how far they are apart: a weighted sum of the amounts that the maps show, raised where statistics and
-pixels are far apart too, since the strongest distortions look like several families at once, none at its full amount.
+*severity* says how far they are apart: a weighted geometric mean of what the maps found, amounts of all families added
+up, and of how far statistics and pixels lie apart, since the strongest distortions look like several families at once,
+none at its full amount.
 
 Deviations from the paper, and why:
 
@@ -31,6 +32,8 @@ FAINT_AMOUNT = 0.01  # the same for the mean amounts of all families together
 PIXELS_SCALE = 10.0  # brings differences of pixels, 0.1 where they are strong, to the size of the others
 VERDICT_SLOPE = 2.0  # a lead of the hinge loss's margin, 1, is a verdict of 0.96
 FAINT_ERROR = 1e-6  # of mean squared error, below which its root begins to vanish: a third of an 8-bit step
+FAINT_FINDING = 1e-4  # of the sum of amounts: below that severity falls in proportion, so that gradients stay finite
+FAINT_DISTANCE = 1e-3  # what distances are raised by, for the same reason
 SHARE_SCALE = 4.0  # brings shares of families to about the size of the standardized differences
 
 
@@ -87,6 +90,8 @@ class RelationalScoreNet(nn.Module):
         # All families weigh the same until ladders and the consensus of other metrics say how they compare.
         self.family_weights = nn.Parameter(torch.zeros(families))
         self.distance_weights = nn.Parameter(torch.tensor([-1.0, 1.0]))  # of statistics and of pixels
+        self.balance = nn.Parameter(torch.tensor(0.5))  # how much of the severity is what the maps found
+        self.gain = nn.Parameter(torch.tensor(0.0))
 
     @torch.no_grad()
     def standardize(self, differences: Iterable[Tensor]) -> None:
@@ -122,13 +127,20 @@ class RelationalScoreNet(nn.Module):
         return torch.tanh(VERDICT_SLOPE * lead)
 
     def severity(self, pairs: PairDescription, amounts: Tensor | None = None) -> Tensor:
-        """How far pictures are apart, (B,), or cell by cell for ``amounts`` (B, K, ...); 0 if they are equal."""
-        amounts = pairs.amounts if amounts is None else amounts
+        """How far pictures are apart, (B,); 0 if they are equal.
+
+        Args:
+            pairs: from ``describe_pairs``.
+            amounts: (B, K, ...) of all places instead; their severities, (B, ...), have that of the pair as their mean.
+        """
         importance = len(self.family_weights) * torch.softmax(self.family_weights, dim=0)  # 1 in the mean
-        pixels = (pairs.error + FAINT_ERROR).sqrt() - FAINT_ERROR**0.5
         statistics_weight, pixels_weight = F.softplus(self.distance_weights)
-        raised = 1.0 + statistics_weight * self.distance(pairs) + pixels_weight * PIXELS_SCALE * pixels
-        return torch.einsum("bk...,k,b->b...", amounts, importance, raised)
+        pixels = (pairs.error + FAINT_ERROR).sqrt() - FAINT_ERROR**0.5
+        distance = statistics_weight * self.distance(pairs) + pixels_weight * PIXELS_SCALE * pixels
+        found = pairs.amounts @ importance + FAINT_FINDING
+        balance = torch.sigmoid(self.balance)
+        per_amount = self.gain.exp() * found.pow(balance - 1.0) * (distance + FAINT_DISTANCE).pow(1.0 - balance)
+        return torch.einsum("bk...,k,b->b...", pairs.amounts if amounts is None else amounts, importance, per_amount)
 
     def forward(self, pairs: PairDescription) -> Tensor:
         """Score B pairs.

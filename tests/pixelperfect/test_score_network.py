@@ -51,6 +51,7 @@ def test_the_score_is_the_verdict_times_the_severity():
     with torch.no_grad():
         answers = score(pairs)
         powers = [math.exp(w.item()) for w in score.family_weights]
+        balance = torch.sigmoid(score.balance).item()
         by_statistics, by_pixels = (math.log1p(math.exp(w.item())) for w in score.distance_weights)
         for i in range(5):
             one = PairDescription(*(part[i : i + 1] for part in pairs))
@@ -59,8 +60,10 @@ def test_the_score_is_the_verdict_times_the_severity():
             distance = math.sqrt(sum(d * d for d in usual) / STATISTICS + 0.02**2) - 0.02
             verdict = math.tanh(2 * score.lead(score.relation(one)).item())
             pixels = math.sqrt(one.error.item() + 1e-6) - 1e-3
-            raised = 1 + by_statistics * distance + by_pixels * 10 * pixels
-            assert answers[i].item() == pytest.approx(verdict * amounts * raised, rel=1e-4)
+            apart = by_statistics * distance + by_pixels * 10 * pixels
+            found = amounts * (amounts + 1e-4) ** (balance - 1)
+            severity = math.exp(score.gain.item()) * found * (apart + 1e-3) ** (1 - balance)
+            assert answers[i].item() == pytest.approx(verdict * severity, rel=1e-4)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -84,17 +87,19 @@ def test_a_stronger_version_of_the_same_difference_is_judged_alike_and_weighs_mo
     stronger = PairDescription(*(2.0 * part for part in pairs))
     with torch.no_grad():
         assert (score(stronger).sign() == score(pairs).sign()).all()
-        assert (score.severity(stronger) > 2.0 * score.severity(pairs)).all()
+        # Amounts, statistics and the mean square of errors twice as large: a geometric mean of 2, 2 and its root.
+        assert (score.severity(stronger) > 2.0**0.5 * score.severity(pairs)).all()
+        assert (score.severity(stronger) < 2.0 * score.severity(pairs)).all()
 
 
 def test_severity_of_maps_is_taken_cell_by_cell():
     score, pairs = network(), some_pairs(8, count=2)
     cells = torch.rand(2, 3, 4, 5)
     with torch.no_grad():
+        pairs = pairs._replace(amounts=cells.mean((2, 3)))
         whole = score.severity(pairs, cells)
         assert whole.shape == (2, 4, 5)
-        mean = pairs._replace(amounts=cells.mean((2, 3)))
-        assert torch.allclose(whole.mean((1, 2)), score.severity(mean))
+        assert torch.allclose(whole.mean((1, 2)), score.severity(pairs))
 
 
 def test_differences_are_measured_by_their_usual_size():
