@@ -2,7 +2,8 @@
 
 Maps say where two pictures differ and in which family. Which of the two is as it should be, the brighter one or the
 darker one, no small part can tell: it shows in how the tones of a whole picture are spread, whether it clips, whether
-its flat areas are really flat, how much detail its dark and its bright parts have. These numbers hold that for one picture; the score network compares those of two.
+its flat areas are really flat, how much detail its dark and its bright parts have. These numbers hold that for one
+picture; the score network compares those of two.
 
 They are means and quantiles, so they hardly depend on the size of the picture, and gradients are finite everywhere.
 Both are gathered strip by strip, so a large picture is never there as a whole in floating point.

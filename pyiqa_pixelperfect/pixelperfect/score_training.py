@@ -117,7 +117,8 @@ def _settings(run: Run) -> str:
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
     kinds = (config.score.engine or config.engine).kinds
     catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
-    return json.dumps([score, rest, catalog, run.identity["photos"], bool(config.score.weight_consensus)], sort_keys=True)
+    votes = bool(config.score.weight_consensus)
+    return json.dumps([score, rest, catalog, run.identity["photos"], votes], sort_keys=True)
 
 
 def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:

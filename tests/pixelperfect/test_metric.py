@@ -113,7 +113,7 @@ def altered(path: Path, **changes: str | None) -> Path:
         ({"families": ",".join(FAMILIES[::-1])}, f"expected the families {FAMILIES[0]}"),
         ({"families": None}, "expected the families"),
         ({"sizes": None}, "sizes"),
-        ({"sizes": "{}"}, "families"),
+        ({"sizes": "{}"}, "sizes that fit"),
         ({"sizes": "not json"}, "sizes that fit"),
         ({"sizes": "[1, 2]"}, "sizes that fit"),
         ({"sizes": json.dumps({"families": 14, "encoder": [4, 6, 8, 8], "decoder": 3})}, "sizes that fit"),
