@@ -61,7 +61,7 @@ def fit_logistic(scores: Values, ratings: Values, parameters: Parameters) -> Fit
         parameters: 4 or 5.
 
     Returns:
-        The best of all starts; ``None`` with too few points, constant scores, or no start that converges.
+        The best of all starts; ``None`` with too few points, constant scores or ratings, or no finite curve.
     """
     scores, ratings = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
     if scores.size <= parameters or scores.std() == 0.0 or ratings.std() == 0.0:
@@ -94,7 +94,9 @@ def _solve(x: Values, y: Values, start: list[float]) -> tuple[float, Values] | N
             answer = least_squares(residuals, start, method="lm", max_nfev=4000)
         except ValueError:  # residuals that are not finite
             return None
-    return (float(answer.cost), answer.x) if answer.success else None
+    # A start that ran into its limit counts with the curve it has reached: where five parameters describe a curve of
+    # four, some wander off for ever while the curve stands still.
+    return (float(answer.cost), answer.x) if np.isfinite(answer.cost) else None
 
 
 def _in_units(fit: Values, center: float, scale: float, level: float, spread: float) -> tuple[float, ...]:

@@ -27,6 +27,10 @@ def test_b1_statistics_are_scipys(study):
     assert figures["rmse4"] <= people.ratings.std()
     each = [stats.spearmanr(scores[i : i + 6], people.ratings[i : i + 6]).statistic for i in range(0, 72, 6)]
     assert figures["within"] == pytest.approx(np.mean(each), abs=1e-12)
+    own, theirs = (
+        values.reshape(12, 6) - values.reshape(12, 6).mean(1)[:, None] for values in (scores, people.ratings)
+    )
+    assert figures["centered"] == pytest.approx(stats.spearmanr(own.ravel(), theirs.ravel()).statistic, abs=1e-12)
 
 
 def test_signs_are_kept(study):

@@ -13,6 +13,14 @@ def test_williams_is_the_published_value():
     assert chance == pytest.approx(0.37, abs=0.01)
 
 
+@pytest.mark.parametrize(("first", "second", "between", "count"), [(0.9, 0.7, 0.2, 12), (0.5, -0.3, 0.4, 30)])
+def test_williams_equals_the_formula_with_a_determinant(first, second, between, count):
+    matrix = np.array([[1, first, second], [first, 1, between], [second, between, 1]])
+    below = 2 * (count - 1) / (count - 3) * np.linalg.det(matrix) + (first + second) ** 2 / 4 * (1 - between) ** 3
+    expected = (first - second) * np.sqrt((count - 1) * (1 + between) / below)
+    assert williams(first, second, between, count)[0] == pytest.approx(expected, abs=1e-12)
+
+
 def test_williams_is_antisymmetric_and_knows_its_limits():
     forth, back = williams(0.9, 0.8, 0.85, 50), williams(0.8, 0.9, 0.85, 50)
     assert forth[0] == -back[0]
