@@ -29,8 +29,8 @@ def _times(times: pd.DataFrame, threads: int) -> Table:
     shown["ms per megapixel (quartiles)"] = [_times_cell(row, "ms_per_megapixel") for _, row in times.iterrows()]
     shown["scores"] = times["scores"].astype(str)
     note = (
-        f"Wall clock while scoring, threads per process: {threads}. All metrics took turns on every picture. Scores"
-        " from earlier runs keep the time they took then."
+        f"Wall clock while scoring, threads per process: {threads}. The metrics of one run took turns on every picture;"
+        " scores from earlier runs keep the time they took then, so compare times of one run only."
     )
     return Table("times", "Time of a score", note, shown)
 
