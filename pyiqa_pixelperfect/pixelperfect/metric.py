@@ -79,12 +79,13 @@ class PixelPerfect(nn.Module):
                 score = build_score(sizes)
             metric = cls(maps, score)
             metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        except (AttributeError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise WeightsError("weights", "tensors and sizes that fit the network", str(error)) from error
         if card.get("families") != ",".join(FAMILIES):
             raise WeightsError("weights", f"the families {','.join(FAMILIES)}", str(card.get("families")))
         metric.card = card
-        fold_normalization(metric.eval().requires_grad_(False))
+        with seeded_weights(0):  # folded convolutions are drawn before they are overwritten, too
+            fold_normalization(metric.eval().requires_grad_(False))
         return metric.to(memory_format=torch.channels_last)
 
     def save(self, path: str | os.PathLike[str], card: Mapping[str, str] | None = None, *, half: bool = True) -> None:
