@@ -189,6 +189,17 @@ def convert(
 
 
 @app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="ONNX file to write (.onnx).")],
+    weights: Weights = None,
+) -> None:
+    """Write the networks as ONNX: image and reference in, score and maps out, for any height and width."""
+    from pyiqa_pixelperfect.commands import export as command
+
+    command.export(file, weights)
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check the installation: versions, registration in pyiqa, weights, devices. Exit code 1 if something is wrong."""
     from pyiqa_pixelperfect.commands import doctor as command

@@ -264,4 +264,5 @@ def split_pyramid(pyramid: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]
 def crop_cells(cells: Tensor, size: Sequence[int]) -> Tensor:
     """Cut cells that lie wholly in the padding off a (B, C, h, w) map; ``size`` ends in (H, W) pixels."""
     height, width = size[-2], size[-1]
-    return cells[..., : -(-height // MAP_STRIDE), : -(-width // MAP_STRIDE)]
+    # Not -(-height // MAP_STRIDE): exporters round quotients toward zero.
+    return cells[..., : (height + MAP_STRIDE - 1) // MAP_STRIDE, : (width + MAP_STRIDE - 1) // MAP_STRIDE]
