@@ -1,7 +1,7 @@
 """The networks as one ONNX file, for runtimes without Python: two pictures in, score and maps out.
 
 The file holds everything between pixels and answers, statistics of whole pictures included, for any height and width
-from 32 px, one pair at a time. Its maps are those of ``PixelPerfect`` up to rounding (1e-6); its score is within 2e-3 of
+from 32 px, one pair at a time. Its maps are those of ``PixelPerfect`` up to rounding (1e-6), its score within 2e-3 of
 the one there, because ONNX computes the places of quantiles in single precision and may take the neighbor of a value.
 """
 
