@@ -51,7 +51,6 @@ def test_the_score_is_the_verdict_times_the_severity():
     with torch.no_grad():
         answers = score(pairs)
         powers = [math.exp(w.item()) for w in score.family_weights]
-        balance = torch.sigmoid(score.balance).item()
         by_statistics, by_pixels = (math.log1p(math.exp(w.item())) for w in score.distance_weights)
         for i in range(5):
             one = PairDescription(*(part[i : i + 1] for part in pairs))
@@ -61,8 +60,8 @@ def test_the_score_is_the_verdict_times_the_severity():
             verdict = math.tanh(2 * score.lead(score.relation(one)).item())
             pixels = math.sqrt(one.error.item() + 1e-6) - 1e-3
             apart = by_statistics * distance + by_pixels * 10 * pixels
-            found = amounts * (amounts + 1e-4) ** (balance - 1)
-            severity = math.exp(score.gain.item()) * found * (apart + 1e-3) ** (1 - balance)
+            found = amounts * (amounts + 1e-4) ** -0.9
+            severity = math.exp(score.gain.item()) * found * (apart + 1e-3) ** 0.9
             assert answers[i].item() == pytest.approx(verdict * severity, rel=1e-4)
 
 

@@ -103,7 +103,7 @@ def test_verdict_and_severity_learn_apart():
     stage = stage_of(weight_contrast=0.0).eval()
     losses = stage(described())
     losses["rank"].backward(retain_graph=True)
-    severity = [getattr(stage.score, name) for name in ("family_weights", "distance_weights", "balance", "gain")]
+    severity = [getattr(stage.score, name) for name in ("family_weights", "distance_weights", "gain")]
     assert all(p.grad is None or not p.grad.any() for p in severity)
     stage.zero_grad()
     losses["climb"].backward()
