@@ -177,6 +177,7 @@ def throughput(
     threads: Annotated[int, typer.Option(help="CPU threads of every library.", min=1)] = 2,
     rounds: Annotated[int, typer.Option(help="Rounds after the warm-up.", min=1)] = 9,
     entry: Annotated[list[str] | None, typer.Option(help="Only this KADIS entry, without the mix; repeatable.")] = None,
+    keep_memory: Annotated[bool, typer.Option(help="Keep freed memory, as `train` does; for both ways.")] = False,
     seed: Seed = 0,
     device: DeviceOption = "cpu",
     out: Out = None,
@@ -185,7 +186,10 @@ def throughput(
     """Megapixels per second of the distortions beside one picture at a time; on an accelerator, crops per second."""
     from benchmark import throughput as measurement
     from pyiqa_pixelperfect.distortions import KADIS
+    from pyiqa_pixelperfect.training.memory import keep_freed_memory
 
+    if keep_memory:
+        keep_freed_memory()
     names = entry or list(KADIS)
     if set(names) - set(KADIS):
         raise typer.BadParameter(f"{sorted(set(names) - set(KADIS))}; known: {', '.join(KADIS)}", param_hint="--entry")
