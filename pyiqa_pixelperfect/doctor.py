@@ -17,7 +17,9 @@ from typing import Any
 import torch
 
 from pyiqa_pixelperfect import __version__
+from pyiqa_pixelperfect.contrique.metric import Contrique
 from pyiqa_pixelperfect.errors import WeightsError
+from pyiqa_pixelperfect.grepq.metric import GRepQ
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.startup.rows import METRIC_ROWS, architectures
 from pyiqa_pixelperfect.startup.status import registration_status
@@ -73,6 +75,7 @@ def diagnose() -> Diagnosis:
     found = Diagnosis(versions=_versions(), hardware=_hardware())
     _look_at_registration(found)
     _look_at_weights(found)
+    _look_at_other_weights(found)
     return found
 
 
@@ -156,3 +159,18 @@ def _look_at_weights(found: Diagnosis) -> None:
     found.check["score of blurred"] = f"{worse:+.4f}"
     if itself != 0 or not worse < 0:
         found.problems.append("The network gives wrong answers on a test picture: reinstall pyiqa-pixelperfect.")
+
+
+def _look_at_other_weights(found: Diagnosis) -> None:
+    for name, system in {"contrique": Contrique, "grepq-low": GRepQ}.items():
+        try:
+            path = bundled_weights(name)
+            card = system.load().card
+        except WeightsError as error:
+            found.weights[f"{name} weights"] = "unusable"
+            found.problems.append(str(error))
+            continue
+        found.weights[f"{name} weights"] = f"{path} ({path.stat().st_size / 1e6:.1f} MB)"
+        found.weights[f"{name} weights sha256"] = file_sha256(path)
+        told = ("photos", "labels", "labels_of_encoder", "seed", "commit", "license")
+        found.weights |= {f"{name} card {key}": card[key] for key in told if key in card}

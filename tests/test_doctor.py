@@ -111,8 +111,27 @@ def test_a_broken_pyiqa_is_a_problem_and_not_a_crash(surroundings, failure: Exce
 
 def test_missing_weights_are_a_problem(surroundings) -> None:
     found = surroundings(OURS, weights=False)
-    assert found.weights == {"weights": "unusable"}
+    assert found.weights["weights"] == "unusable"
+    assert not any(key.startswith("card") for key in found.weights)
     assert found.problems == ["weights: expected bundled weights 'pixelperfect', got no such file. Reinstall it."]
+
+
+@pytest.mark.parametrize("name", ["contrique", "grepq-low"])
+def test_the_weights_of_every_system_are_looked_at(surroundings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    found = surroundings(OURS)
+    assert len(found.weights[f"{name} weights sha256"]) == 64
+    assert found.weights[f"{name} card commit"]
+
+    def missing(wanted: str) -> Path:
+        raise WeightsError("weights", f"bundled weights {wanted!r}", "no such file in the package", "Reinstall it.")
+
+    monkeypatch.setattr(doctor, "bundled_weights", missing)
+    again = doctor.Diagnosis()
+    doctor._look_at_other_weights(again)
+    assert again.weights[f"{name} weights"] == "unusable"
+    assert (
+        f"weights: expected bundled weights '{name}', got no such file in the package. Reinstall it." in again.problems
+    )
 
 
 def test_everything_can_be_printed(
