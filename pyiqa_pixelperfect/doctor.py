@@ -162,7 +162,8 @@ def _look_at_weights(found: Diagnosis) -> None:
 
 
 def _look_at_other_weights(found: Diagnosis) -> None:
-    for name, system in {"contrique": Contrique, "grepq-low": GRepQ}.items():
+    systems: dict[str, type[Contrique] | type[GRepQ]] = {"contrique": Contrique, "grepq-low": GRepQ}
+    for name, system in systems.items():
         try:
             path = bundled_weights(name)
             card = system.load().card
