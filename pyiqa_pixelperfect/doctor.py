@@ -162,7 +162,7 @@ def _look_at_weights(found: Diagnosis) -> None:
 
 
 def _look_at_other_weights(found: Diagnosis) -> None:
-    systems: dict[str, type[Contrique] | type[GRepQ]] = {"contrique": Contrique, "grepq-low": GRepQ}
+    systems: dict[str, type[Contrique | GRepQ]] = {"contrique": Contrique, "grepq-low": GRepQ}
     for name, system in systems.items():
         try:
             path = bundled_weights(name)
