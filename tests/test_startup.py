@@ -12,6 +12,7 @@ import pytest
 from skimage import data, io
 
 from environments import ROOT, Environment, built_wheel, plain_environment
+from pyiqa_pixelperfect.startup.rows import METRIC_ROWS
 
 PRINT_TABLE = "import json, pyiqa.default_model_configs as t; print(json.dumps(t.DEFAULT_CONFIGS))"
 
@@ -137,7 +138,7 @@ def test_an_editable_install_works_and_uninstalling_leaves_nothing(tmp_path):
 
 def test_rows_appear_without_an_import(bare, stand_in):
     table = json.loads(bare.run(PRINT_TABLE, PYTHONPATH=stand_in()))
-    assert set(table) == {"psnr", "pixelperfect"}
+    assert set(table) == {"psnr", *METRIC_ROWS}
     assert table["pixelperfect"] == {
         "metric_opts": {"type": "PixelPerfectMetric"},
         "metric_mode": "FR",
@@ -151,7 +152,7 @@ def test_one_variable_turns_it_off(bare, stand_in):
     off = bare.run(code, PYTHONPATH=stand_in(), PIXELPERFECT_NO_HOOK="1").splitlines()
     on = bare.run(code, PYTHONPATH=stand_in(), PIXELPERFECT_NO_HOOK="0").splitlines()
     assert set(json.loads(off[1])) == {"psnr"}
-    assert set(json.loads(on[1])) == {"psnr", "pixelperfect"}
+    assert set(json.loads(on[1])) == {"psnr", *METRIC_ROWS}
     assert int(on[0]) == int(off[0]) + 1
 
 
@@ -185,7 +186,7 @@ del os.environ["FAIL"]
 """
     printed = bare.run(code + PRINT_TABLE, PYTHONPATH=folder, FAIL="1").splitlines()
     assert printed[0] == "theirs"
-    assert set(json.loads(printed[1])) == {"pixelperfect"}
+    assert set(json.loads(printed[1])) == set(METRIC_ROWS)
 
 
 def test_a_damaged_package_breaks_neither_python_nor_pyiqa(wheel, stand_in, tmp_path):
