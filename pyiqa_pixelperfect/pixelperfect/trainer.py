@@ -126,8 +126,11 @@ def _fingerprint(config: PixelPerfectConfig) -> str:
 def _card(run: Run, photos: list[Path], figures: dict[str, float], origin: str) -> dict[str, str]:
     config = run.config
     held = "every fifth held out" if config.data.holdout else "none held out"
+    settings = config.model_dump(mode="json", exclude={"output", "device", "data"})
+    if config.maps.start:
+        settings["maps"]["start"] = config.maps.start.name  # where it lay is nobody's business
     card = {
-        "config": config.model_dump_json(exclude={"output", "device", "data"}),
+        "config": json.dumps(settings, separators=(",", ":")),
         "crop": f"{config.data.crop} for the maps, {config.score.crop} for the score",
         "seed": str(config.seed),
         "photos": f"{len(run.photos)} of {len(photos)} photos trained on, {held}",

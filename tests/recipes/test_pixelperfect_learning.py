@@ -67,7 +67,10 @@ def test_the_score_can_be_trained_alone_on_finished_maps(smoke, photos, tmp_path
     before, after = tensors_of(start), tensors_of(tmp_path / "pixelperfect.safetensors")
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items() if name.startswith("map_network"))
     assert not torch.equal(before["score_network.head.weight"], after["score_network.head.weight"])
-    assert PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card["maps_from"].startswith(start.name)
+    card = PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card
+    assert card["maps_from"].startswith(start.name)
+    assert json.loads(card["config"])["maps"]["start"] == start.name
+    assert str(smoke) not in json.dumps(card)
 
 
 def test_a_score_that_learns_from_other_metrics(photos, tmp_path):
