@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ImageReadError
@@ -103,6 +103,7 @@ def picture_to_pixels(picture: Image.Image) -> Tensor:
     Returns:
         uint8 in 0..255; float32 in ``[0, 1]`` for 16-bit gray, its three channels being one and the same memory.
     """
+    _load_all(picture)
     white = _sixteen_bit_white(picture)
     transparent = picture.info.get("transparency")
     if picture.getexif().get(_ORIENTATION, 1) != 1:  # asked for first, because turning by nothing makes a copy
@@ -125,6 +126,18 @@ def picture_to_pixels(picture: Image.Image) -> Tensor:
         if lowest != 255:
             raise _transparency()
     return _planes(picture if picture.mode == "RGB" else picture.convert("RGB")).unsqueeze(0)
+
+
+def _load_all(picture: Image.Image) -> None:
+    """Decode a picture, and refuse a file that ends too soon even where Pillow was told to make up the rest.
+
+    Importing pyiqa's data sets tells it so, for the whole process.
+    """
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        picture.load()
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 def _planes(picture: Image.Image) -> Tensor:

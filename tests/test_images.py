@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from pyiqa_pixelperfect.decoding import MAXIMUM_PIXELS, read_image
@@ -290,9 +290,15 @@ def test_batch_of_one_pairs_with_all(images: int, references: int) -> None:
     assert image.shape == reference.shape == (3, 3, 32, 40)
 
 
-def test_damaged_pil_image_is_a_read_error() -> None:
+@pytest.mark.parametrize("lenient", [False, True])
+def test_damaged_pil_image_is_a_read_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lenient: bool) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)  # as importing pyiqa's data sets does
     stream = io.BytesIO()
     Image.fromarray(COLOR).save(stream, "PNG")
-    picture = Image.open(io.BytesIO(stream.getvalue()[:1500]))
+    damaged = stream.getvalue()[:1500]
     with pytest.raises(ImageReadError, match="image: expected a PIL image that decodes"):
-        as_image(picture, "image")
+        as_image(Image.open(io.BytesIO(damaged)), "image")
+    (tmp_path / "damaged.png").write_bytes(damaged)
+    with pytest.raises(ImageReadError, match="Check that the file is complete"):
+        as_image(tmp_path / "damaged.png", "image")
+    assert lenient == ImageFile.LOAD_TRUNCATED_IMAGES
