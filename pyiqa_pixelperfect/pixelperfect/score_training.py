@@ -14,6 +14,7 @@ from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.ranked import ranked_sets
 from pyiqa_pixelperfect.errors import DataError
+from pyiqa_pixelperfect.pictures import return_memory
 from pyiqa_pixelperfect.pixelperfect.consensus import load_teachers, ranked_votes
 from pyiqa_pixelperfect.pixelperfect.described import (
     DescribedSets,
@@ -29,7 +30,6 @@ from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.score_stage import ScoreStage
 from pyiqa_pixelperfect.training.guards import check_finite
 from pyiqa_pixelperfect.training.logbook import FINAL
-from pyiqa_pixelperfect.training.memory import give_back_memory
 from pyiqa_pixelperfect.training.schedule import warmup_cosine
 
 __all__ = ["train_score"]
@@ -94,7 +94,7 @@ def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> De
         part = describe_sets(maps, sets, ranked_votes(sets, teachers)).to(torch.device("cpu"))
         save_sets(paths[batch], part, tag)
         found[batch] = part
-        give_back_memory()
+        return_memory()
         for _ in range(processes.world):
             run.logbook.advance("described sets")
     processes.wait()

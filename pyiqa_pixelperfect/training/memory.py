@@ -8,7 +8,7 @@ than the convolutions that fill them. Kept in the process, they are mapped once.
 import ctypes
 import platform
 
-__all__ = ["give_back_memory", "keep_freed_memory"]
+__all__ = ["keep_freed_memory"]
 
 # Names and numbers of mallopt(3).
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
@@ -18,26 +18,16 @@ def keep_freed_memory() -> bool:
     """Ask the C library to keep what is freed for the next allocation, in this process and from now on.
 
     The price is memory: a third more where each step is like the last one, and several times as much, piece by piece,
-    where sizes vary, unless ``give_back_memory`` is called now and then. So this is for programs that do one long job,
-    and no library should call it on its user's behalf.
+    where sizes vary, unless ``pictures.return_memory`` is called now and then. So this is for programs that do one long
+    job, and no library should call it on its user's behalf.
 
     Returns:
         Whether the C library took it; only glibc has these settings, elsewhere nothing happens.
     """
-    if not _glibc():
+    if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # One arena: those of further threads, such as that of the backward pass, cannot grow beyond 64 MiB.
     settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20, _ARENA_MAX: 1}
     taken = [mallopt(name, value) for name, value in settings.items()]  # all of them, also after one that was refused
     return all(taken)
-
-
-def give_back_memory() -> None:
-    """Hand back all memory that is free right now, between two pieces of work; only glibc can, elsewhere it is idle."""
-    if _glibc():
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _glibc() -> bool:
-    return platform.libc_ver()[0] == "glibc"

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from pyiqa_pixelperfect.training import memory
-from pyiqa_pixelperfect.training.memory import give_back_memory, keep_freed_memory
+from pyiqa_pixelperfect.training.memory import keep_freed_memory
 
 _STEPS = """
 import resource, sys
 import torch
-from pyiqa_pixelperfect.training.memory import give_back_memory, keep_freed_memory
+from pyiqa_pixelperfect.pictures import return_memory
+from pyiqa_pixelperfect.training.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
@@ -24,7 +25,7 @@ for _ in range(5):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 resident = lambda: int(open("/proc/self/statm").read().split()[1])
 before = resident()
-give_back_memory()
+return_memory()
 print(before - resident())
 """
 
@@ -50,4 +51,3 @@ def test_pages_are_mapped_once_and_given_back_on_demand():
 def test_elsewhere_nothing_happens(monkeypatch):
     monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
-    give_back_memory()
