@@ -111,6 +111,7 @@ class MapStageConfig(StageConfig):
     weight_high: Rate = 10.0  # the paper's weight of distorted cells, at the start
     weight_high_final: Rate = 10.0  # and at the end; it moves geometrically in between
     beta: Share = 0.05
+    weight_family: Weight = 0.0  # of the cross-entropy of the strongest family (ours, the paper has none)
     swap: Share = 0.0  # chance that a pair is swapped: the paper's p_swap of 0.25 where anti-symmetry has to be learned
     averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 

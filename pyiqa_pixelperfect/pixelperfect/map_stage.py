@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pyiqa_pixelperfect.distortions.counter import planned_uniform
 from pyiqa_pixelperfect.distortions.versions import Versions
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
-from pyiqa_pixelperfect.pixelperfect.losses import map_loss, map_target
+from pyiqa_pixelperfect.pixelperfect.losses import family_loss, map_loss, map_target
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
 
 __all__ = ["MapStage", "fuse_pairs", "map_figures", "mean_figures", "swapped_pairs"]
@@ -32,20 +32,28 @@ def _target(versions: Versions, image: Tensor, reference: Tensor) -> Tensor:
 
 
 class MapStage(nn.Module):
-    """The weighted mean squared error of the maps of all pairs of versions; a module, so that DDP can wrap it."""
+    """The losses of the maps of all pairs of versions; a module, so that DDP can wrap it."""
 
     def __init__(self, network: DistortionMapNet, config: MapStageConfig) -> None:
         super().__init__()
         self.network, self.config = network, config
 
     def forward(self, versions: Versions, weight_high: float, swap: Tensor | None = None) -> dict[str, Tensor]:
-        """Return the loss (key ``loss``) of a batch; pairs for which ``swap``, (N,), is true change places."""
+        """Return the total loss of a batch and its parts; pairs for which ``swap``, (N,), is true change places.
+
+        Returns:
+            ``loss``, its parts ``error``, the weighted mean squared error, and ``family``, left out where its weight is 0.
+        """
         image, reference = versions.pairs()
         if swap is not None:
             image, reference = torch.where(swap, reference, image), torch.where(swap, image, reference)
         logits = fuse_pairs(self.network, versions.images, image, reference)
         prediction, target = torch.sigmoid(logits.float()), _target(versions, image, reference)
-        return {"loss": map_loss(prediction, target, weight_high=weight_high, beta=self.config.beta)}
+        error = map_loss(prediction, target, weight_high=weight_high, beta=self.config.beta)
+        if not self.config.weight_family:
+            return {"loss": error, "error": error}
+        family = family_loss(prediction, target)
+        return {"loss": error + self.config.weight_family * family, "error": error, "family": family}
 
 
 def swapped_pairs(seed: int, numbers: NDArray[np.int64], versions: Versions, chance: float) -> Tensor | None:

@@ -60,7 +60,8 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         weight = geometric(step, config.steps, config.weight_high, config.weight_high_final)
         swap = swapped_pairs(run.config.seed, numbers.numpy(), versions, config.swap)
         with autocast(processes.device, run.config.precision):  # never around the engine: its truth is exact
-            loss = model(versions, weight, swap)["loss"]
+            losses = model(versions, weight, swap)
+        loss = losses["loss"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(stage.parameters(), config.clip)
@@ -76,8 +77,9 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         done = step + 1
         run.logbook.advance(f"maps loss {judged:.4f}")
         if step % run.config.log_every == 0:
-            numbered = {"rate": rate, "skipped": run.guard.skipped, "loss": judged, "gradient": gradient}
-            run.logbook.write(done, "maps", **numbered)
+            parts = {name: part.item() for name, part in losses.items()}
+            details = {"rate": rate, "skipped": run.guard.skipped, "gradient": gradient}
+            run.logbook.write(done, "maps", **(parts | details | {"loss": judged}))
         _report(run, averaged, done)
         if processes.first and (done % run.config.checkpoint_every == 0 or done == config.steps):
             _checkpoint(run, done, stage, optimizer, average)

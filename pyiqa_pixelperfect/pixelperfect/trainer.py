@@ -120,7 +120,9 @@ def load_maps(maps: DistortionMapNet, path: Path) -> str:
 
 
 def _fingerprint(config: PixelPerfectConfig) -> str:
-    return fingerprint(config, FREE | {"preview_every", "validate_every"})
+    """Checkpoints are of the maps: the score may be taught anew, in another way, on those of a finished stage 1."""
+    free = FREE | {"preview_every", "validate_every", "score"}
+    return fingerprint(config, free, {"network": ("score_hidden", "embedding")})
 
 
 def _card(run: Run, photos: list[Path], figures: dict[str, float], origin: str) -> dict[str, str]:

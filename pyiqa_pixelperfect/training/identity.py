@@ -14,9 +14,18 @@ __all__ = ["FREE", "check_same_run", "fingerprint"]
 FREE = frozenset({"output", "device", "log_every", "checkpoint_every"})
 
 
-def fingerprint(config: Config, free: Collection[str] = FREE) -> str:
-    """What must not change between the parts of a run, as JSON."""
-    return config.model_dump_json(exclude=set(free))
+def fingerprint(
+    config: Config, free: Collection[str] = FREE, parts: Mapping[str, Collection[str]] | None = None
+) -> str:
+    """What must not change between the parts of a run, as JSON.
+
+    Args:
+        config: the whole configuration.
+        free: its entries that may change.
+        parts: entries of its sections that may change.
+    """
+    nested = {name: dict.fromkeys(entries, True) for name, entries in (parts or {}).items()}
+    return config.model_dump_json(exclude={**dict.fromkeys(free, True), **nested})
 
 
 def check_same_run(output: Path, settings: str, photos: str, saved: Mapping[str, Any]) -> None:

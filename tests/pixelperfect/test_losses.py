@@ -10,8 +10,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from pyiqa_pixelperfect.pixelperfect.losses import agreement_loss, hinge_loss, info_nce, map_loss, map_target
-from reference.losses import agreement_loop, hinge_loop, info_nce_loop, map_loss_loop, map_target_loop
+from pyiqa_pixelperfect.pixelperfect.losses import (
+    agreement_loss,
+    family_loss,
+    hinge_loss,
+    info_nce,
+    map_loss,
+    map_target,
+)
+from reference.losses import (
+    agreement_loop,
+    family_loss_loop,
+    hinge_loop,
+    info_nce_loop,
+    map_loss_loop,
+    map_target_loop,
+)
 
 CASES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 SEEDS = st.integers(0, 2**31 - 1)
@@ -30,6 +44,30 @@ def test_n5_map_loss_equals_its_twin(seed, batch, families, side, weight, beta):
     target[generator.random(target.shape) < 0.5] = 0.5
     ours = map_loss(torch.from_numpy(prediction), torch.from_numpy(target), weight_high=weight, beta=beta)
     assert ours.item() == pytest.approx(map_loss_loop(prediction, target, weight, beta), abs=1e-10)
+
+
+@CASES
+@given(SEEDS, st.integers(1, 3), st.integers(2, 5), st.integers(1, 6), st.floats(0.5, 5))
+def test_n5_family_loss_equals_its_twin(seed, batch, families, side, sharpness):
+    generator = np.random.default_rng(seed)
+    prediction = generator.random((batch, families, side, side + 1))
+    target = 0.5 + 0.5 * generator.uniform(-1, 1, prediction.shape) ** 3  # many faint cells, and some that one leads
+    ours = family_loss(torch.from_numpy(prediction), torch.from_numpy(target), sharpness=sharpness)
+    assert ours.item() == pytest.approx(family_loss_loop(prediction, target, sharpness), abs=1e-10)
+
+
+def test_family_loss_asks_for_the_right_family_to_lead_and_not_for_large_amounts():
+    target = torch.full((1, 3, 4, 4), 0.5)
+    target[:, 1] = 0.2  # an amount of -0.6: the sign is the map loss's business
+    right, faint, wrong = target.clone(), target.clone(), target.clone()
+    faint[:, 1] = 0.35
+    wrong[:, 2] = 0.9
+    losses = [family_loss(maps, target).item() for maps in (right, faint, wrong)]
+    assert losses[0] < losses[1] < losses[2]
+    mixed = target.clone()
+    mixed[:, 0] = 0.75  # 0.5 beside 0.6: no family leads
+    assert family_loss(wrong, mixed).item() == 0.0
+    assert family_loss(wrong, torch.full_like(target, 0.5)).item() == 0.0
 
 
 @CASES
@@ -136,6 +174,7 @@ def test_n4_gradients_of_all_losses():
     one, two = (torch.randn(4, 5, generator=generator, dtype=torch.float64, requires_grad=True) for _ in "ab")
     target = torch.rand(4, 5, generator=generator, dtype=torch.float64)
     assert gradcheck(lambda a: map_loss(a, target), (one,))
+    assert gradcheck(lambda a: family_loss(a, target), (one,))
     assert gradcheck(hinge_loss, (one, two))
     assert gradcheck(lambda a, b: info_nce(a, b, temperature=0.5), (one, two))
 

@@ -11,7 +11,7 @@ from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.plan import PlanSettings
 from pyiqa_pixelperfect.distortions.versions import Versions, distorted_versions, eight_bit
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
-from pyiqa_pixelperfect.pixelperfect.losses import map_loss, map_target
+from pyiqa_pixelperfect.pixelperfect.losses import family_loss, map_loss, map_target
 from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage, map_figures, mean_figures
 
 ENGINE = DistortionEngine(PlanSettings(untouched=0.0))
@@ -38,6 +38,10 @@ def test_the_map_stage_is_the_map_loss_of_all_pairs(small):
     for weight in (10.0, 3.0):
         expected = map_loss(prediction, target, weight_high=weight)
         assert stage(versions, weight)["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+    both = MapStage(small.map_network, config.model_copy(update={"weight_family": 0.5})).eval()(versions, 10.0)
+    family = family_loss(prediction, target).item()
+    assert both["family"].item() == pytest.approx(family, rel=1e-4)
+    assert both["loss"].item() == pytest.approx(both["error"].item() + 0.5 * family, rel=1e-4)
 
 
 class Answers(torch.nn.Module):

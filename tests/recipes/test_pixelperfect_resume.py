@@ -97,7 +97,7 @@ def test_the_card_names_the_commit_the_run_began_with(photos, tmp_path, monkeypa
     [
         ("maps.learning_rate=0.001", r"maps\.learning_rate=0\.001 \(was 0\.003\)"),
         ("seed=1", r"seed=1 \(was 0\)"),
-        ("score.rungs=3", r"score\.rungs=3 \(was 2\)"),
+        ("network.encoder_widths=[8,12,16,24,40]", r"network\.encoder_widths=\[8, 12, 16, 24, 40\] \(was "),
     ],
 )
 def test_another_configuration_does_not_resume(straight, photos, override, message):
@@ -105,6 +105,15 @@ def test_another_configuration_does_not_resume(straight, photos, override, messa
     with pytest.raises(ConfigError, match=f"output: expected the configuration of the run in .*, got {message}"):
         train(config_of(photos, straight, *BRIEF, override))
     assert (straight / "log.jsonl").read_text() == before
+
+
+def test_the_score_may_be_taught_anew_on_the_maps_of_a_finished_run(straight, photos, tmp_path):
+    shutil.copytree(straight, tmp_path / "run")
+    train(config_of(photos, tmp_path / "run", *BRIEF, "score.rungs=3", "network.score_hidden=8"))
+    before, after = (tensors_of(folder / "pixelperfect.safetensors") for folder in (straight, tmp_path / "run"))
+    maps = [name for name in before if name.startswith("map_network.")]
+    assert_same({name: before[name] for name in maps}, {name: after[name] for name in maps})
+    assert before["score_network.head.weight"].shape != after["score_network.head.weight"].shape
 
 
 def test_how_often_a_run_reports_and_by_how_many_workers_it_reads_may_change(straight, photos, tmp_path):

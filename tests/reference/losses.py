@@ -36,6 +36,23 @@ def map_loss_loop(prediction: Array, target: Array, weight_high: float, beta: fl
     return math.fsum(terms) / len(terms)
 
 
+def family_loss_loop(prediction: Array, target: Array, sharpness: float) -> float:
+    """-log of the right family's share among (|2F - 1| + 0.1)^sharpness, over cells that one family leads by half."""
+    batch, families, rows, columns = prediction.shape
+    terms = []
+    for b in range(batch):
+        for y in range(rows):
+            for x in range(columns):
+                true = [abs(2 * float(target[b, k, y, x]) - 1) for k in range(families)]
+                right = max(range(families), key=lambda k: true[k])
+                second = max(amount for k, amount in enumerate(true) if k != right)
+                if true[right] < 0.1 or true[right] < 1.5 * second:
+                    continue
+                powers = [(abs(2 * float(prediction[b, k, y, x]) - 1) + 0.1) ** sharpness for k in range(families)]
+                terms.append(-math.log(powers[right] / math.fsum(powers)))
+    return math.fsum(terms) / len(terms) if terms else 0.0
+
+
 def hinge_loop(better: Sequence[float], worse: Sequence[float], margin: float) -> float:
     """Mean of max(0, margin - (s_better - s_worse))."""
     return math.fsum(max(0.0, margin - (b - w)) for b, w in zip(better, worse, strict=True)) / len(better)
