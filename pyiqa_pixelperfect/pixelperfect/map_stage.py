@@ -42,7 +42,7 @@ class MapStage(nn.Module):
         """Return the total loss of a batch and its parts; pairs for which ``swap``, (N,), is true change places.
 
         Returns:
-            ``loss``, its parts ``error``, the weighted mean squared error, and ``family``, left out where its weight is 0.
+            ``loss`` and its parts: ``error``, the weighted mean squared error, and, unless its weight is 0, ``family``.
         """
         image, reference = versions.pairs()
         if swap is not None:
