@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.leaderboard.bootstrap import ContentBootstrap, rows_mean, rows_plcc, rows_srcc, student_interval
+from benchmark.leaderboard.bootstrap import ContentBootstrap, rows_plcc, rows_srcc, student_interval
 from benchmark.leaderboard.logistic import fit_logistic
 from benchmark.statistics import Values, center_by_group, reference_srccs, srcc
 
-__all__ = ["Figures", "Opinions", "pair_agreement", "pair_credit", "rating_agreement"]
+__all__ = ["FEWEST", "Figures", "Opinions", "rating_agreement", "with_ends"]
 
 Figures: TypeAlias = dict[str, Any]
 """Name to number, and ``note``, the reason for a missing one."""
 
-_FEWEST = 5  # points below which no figure is worth printing
+FEWEST = 5  # points below which no figure is worth printing
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,16 @@ class Opinions:
     def only(self, rows: NDArray[np.int64]) -> "Opinions":
         """Return the opinions on some rows, with bootstrap samples of their own."""
         contents = [self.contents[int(row)] for row in rows]
-        repeats, seed = len(self.bootstrap.draws), 0
-        return Opinions(self.ratings[rows], contents, self.by_reference, ContentBootstrap(contents, repeats, seed))
+        bootstrap = ContentBootstrap(contents, len(self.bootstrap.draws), self.bootstrap.seed)
+        return Opinions(self.ratings[rows], contents, self.by_reference, bootstrap)
 
 
-def rating_agreement(scores: Values, opinions: Opinions, *, curves: bool = True) -> Figures:
+def rating_agreement(scores: Values, opinions: Opinions) -> Figures:
     """Return every figure of one metric.
 
     Args:
         scores: ``(N,)``, higher is better, NaN where the metric failed.
         opinions: what people said of the same rows.
-        curves: also fit the logistic curves.
 
     Returns:
         ``n`` scored, ``failed``, ``srcc`` with ``_low`` and ``_high`` of its 95 % interval, ``krcc``, ``plcc`` on raw
@@ -60,45 +59,24 @@ def rating_agreement(scores: Values, opinions: Opinions, *, curves: bool = True)
     known = ~np.isnan(scores)
     figures: Figures = {"n": int(known.sum()), "failed": int((~known).sum()), "note": ""}
     x, y = scores[known], opinions.ratings[known]
-    if x.size < _FEWEST or (x == x[0]).all() or (y == y[0]).all():
-        figures["note"] = f"fewer than {_FEWEST} scores" if x.size < _FEWEST else "constant scores or ratings"
+    if x.size < FEWEST or (x == x[0]).all() or (y == y[0]).all():
+        figures["note"] = f"fewer than {FEWEST} scores" if x.size < FEWEST else "constant scores or ratings"
         return figures
     boot, contents = opinions.bootstrap, opinions.bootstrap.contents_of(known)
-    figures |= _with_ends("srcc", srcc(x, y), boot.replicate(rows_srcc(scores, opinions.ratings), known), contents)
+    figures |= with_ends("srcc", srcc(x, y), boot.replicate(rows_srcc(scores, opinions.ratings), known), contents)
     figures["krcc"] = float(stats.kendalltau(x, y).statistic)
     plcc = float(stats.pearsonr(x, y).statistic)
-    figures |= _with_ends("plcc", plcc, boot.replicate(rows_plcc(scores, opinions.ratings), known), contents)
-    if curves:
-        figures |= _fitted(x, y)
+    figures |= with_ends("plcc", plcc, boot.replicate(rows_plcc(scores, opinions.ratings), known), contents)
+    figures |= _fitted(x, y)
     if opinions.by_reference:
         figures |= _by_reference(scores, opinions, known, contents)
     return figures
 
 
-def pair_agreement(credit: Values, bootstrap: ContentBootstrap) -> Figures:
-    """Return ``n``, ``failed`` and ``accuracy`` with its interval, for pairs of which people preferred one."""
-    known = ~np.isnan(credit)
-    figures: Figures = {"n": int(known.sum()), "failed": int((~known).sum()), "note": ""}
-    if known.sum() < _FEWEST:
-        return figures | {"note": f"fewer than {_FEWEST} pairs"}
-    # 2a - 1 lies in [-1, 1] as correlations do, and Fisher's scale is its logit.
-    turned = 2.0 * credit - 1.0
-    replicates = bootstrap.replicate(rows_mean(turned), known)
-    ends = _with_ends("accuracy", float(turned[known].mean()), replicates, bootstrap.contents_of(known))
-    return figures | {name: 0.5 * (value + 1.0) for name, value in ends.items()}
-
-
-def pair_credit(first: Values, second: Values, second_preferred: Values) -> Values:
-    """Return two-alternative credit per pair: the share of people who agree with the metric, half of all at a tie.
-
-    Args:
-        first: scores, higher is better; NaN where the metric failed.
-        second: likewise.
-        second_preferred: share of people who prefer the second, in ``[0, 1]``.
-    """
-    chosen = np.where(second > first, second_preferred, np.where(second < first, 1.0 - second_preferred, 0.5))
-    credit: Values = np.where(np.isnan(first) | np.isnan(second), np.nan, chosen)
-    return credit
+def with_ends(name: str, value: float, replicates: Values, contents: int) -> Figures:
+    """Return a figure in ``[-1, 1]`` with the ends of its 95 % interval, as ``name``, ``name_low``, ``name_high``."""
+    low, high, _ = student_interval(value, replicates, contents)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def _fitted(x: Values, y: Values) -> Figures:
@@ -119,13 +97,8 @@ def _by_reference(scores: Values, opinions: Opinions, known: NDArray[np.bool_], 
     if np.isnan(values).all():
         return figures
     measured = int((~np.isnan(values)).sum())
-    figures |= _with_ends("within", float(np.nanmean(values)), boot.replicate_means(values), measured)
+    figures |= with_ends("within", float(np.nanmean(values)), boot.replicate_means(values), measured)
     own, ratings = center_by_group(scores, names), center_by_group(opinions.ratings, names)
-    return figures | _with_ends(
+    return figures | with_ends(
         "centered", srcc(own[known], ratings[known]), boot.replicate(rows_srcc(own, ratings), known), contents
     )
-
-
-def _with_ends(name: str, value: float, replicates: Values, contents: int) -> Figures:
-    low, high, _ = student_interval(value, replicates, contents)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}

@@ -20,6 +20,7 @@ __all__ = [
     "FEWEST_CONTENTS",
     "ContentBootstrap",
     "RowStatistic",
+    "Rows",
     "rows_mean",
     "rows_plcc",
     "rows_srcc",
@@ -47,6 +48,7 @@ class ContentBootstrap:
 
     def __init__(self, contents: Sequence[str], repeats: int, seed: int) -> None:
         self.names = sorted(set(contents))
+        self.seed = seed
         places = {name: place for place, name in enumerate(self.names)}
         self._content = np.array([places[name] for name in contents], dtype=np.int64)
         generator = np.random.default_rng(seed)

@@ -65,10 +65,13 @@ class SpeedEntry(Config):
     """Time and memory of every metric, interleaved."""
 
     sizes: tuple[tuple[int, int], ...] = ((512, 384), (1024, 768), (3840, 2160))
-    """Width and height, pixels."""
+    """Width and height, pixels; ascending."""
+    devices: tuple[str, ...] = ()
+    """Torch devices, one after the other; the run's own if none. One that is not there becomes a row that says so."""
     rounds: int = Field(default=5, ge=1)
     patience: float = Field(default=60.0, gt=0)
-    """A metric whose warm-up takes longer than so many seconds at a size is left out from there on."""
+    """A metric whose warm-up takes longer than so many seconds at a size is left out from there on; as is one that
+    fails, with the reason."""
     memory: bool = True
     """Also peak memory, from a fresh process per metric and size."""
 

@@ -21,7 +21,7 @@ __all__ = ["bars_figure", "run_figures", "scatter_figure", "speed_figure", "type
 
 _TYPE_COLORS = (LESS, MORE, "#1b7837", "#2166ac", "#8c510a", "#c51b7d")  # told apart when printed in gray, too
 _LONG = {"srcc": "SRCC", "within": "mean SRCC within references", "centered": "SRCC, centered by reference",
-         "accuracy": "two-alternative accuracy"}  # fmt: skip
+         "accuracy": "two-alternative accuracy", "ap": "average precision of pairs that look the same"}  # fmt: skip
 _MARGIN = 0.35
 
 
@@ -38,9 +38,11 @@ def run_figures(results: Results) -> dict[str, Figure]:
         if (standing.figures["distortion"] != ALL).any():
             figures[f"{name}-types"] = types_figure(standing, name, headline)
     board = results.boards.get(FULL, next(iter(results.boards.values()), pd.DataFrame()))
-    times = results.times()
-    if len(board) and len(times) > 1:
-        figures["speed"] = speed_figure(board, times, results.config.ours)
+    times, where = results.interleaved_times()
+    if times.empty:
+        times, where = results.times(), "while scoring"
+    if len(board) and len(board.merge(times, on="metric")) > 1:
+        figures["speed"] = speed_figure(board, times, results.config.ours, where)
     return figures
 
 
@@ -103,7 +105,7 @@ def scatter_figure(scored: Scored, standing: Standing, most: int = 12) -> Figure
 
 def types_figure(standing: Standing, name: str, headline: str) -> Figure:
     """Draw the correlation of every metric for every distortion type as a heat map."""
-    column = "accuracy" if headline == "accuracy" else "within" if headline == "within" else "srcc"
+    column = "srcc" if headline == "centered" else headline
     parts = standing.figures[standing.figures["distortion"] != ALL]
     grid = parts.pivot(index="metric", columns="distortion", values=column)
     grid = grid.reindex([metric for metric in dict.fromkeys(standing.figures["metric"]) if metric in grid.index])
@@ -126,8 +128,15 @@ def types_figure(standing: Standing, name: str, headline: str) -> Figure:
     return sheet.figure
 
 
-def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str) -> Figure:
-    """Draw the average headline figure of every metric against its milliseconds per megapixel."""
+def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str) -> Figure:
+    """Draw the average headline figure of every metric against its milliseconds per megapixel.
+
+    Args:
+        board: order of metrics.
+        times: per metric ``ms_per_megapixel`` with ``_low`` and ``_high``.
+        ours: the metric in color.
+        where: what the times are of, a few words.
+    """
     joined = board.merge(times, on="metric")
     joined = joined[joined["average"].notna()]
     sheet = Sheet(7.0, 4.6)
@@ -149,7 +158,7 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str) -> Figure:
     _quiet(axes)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("milliseconds per megapixel while scoring (median, quartiles), log scale", fontsize=8, color=MUTED)
+    axes.set_xlabel(f"milliseconds per megapixel {where} (median, quartiles), log scale", fontsize=8, color=MUTED)
     axes.set_ylabel("average headline figure", fontsize=8, color=MUTED)
     return sheet.figure
 

@@ -36,14 +36,15 @@ def _times(times: pd.DataFrame, threads: int) -> Table:
 
 
 def _speed(speed: pd.DataFrame) -> Table:
-    shown = pd.DataFrame({"size": speed["size"], "metric": speed["metric"]})
-    shown["ms (quartiles)"] = [_times_cell(row, "ms") for _, row in speed.iterrows()]
+    shown = speed[["device", "size", "metric"]].copy()
+    if "ms" in speed:
+        shown["ms (quartiles)"] = [_times_cell(row, "ms") for _, row in speed.iterrows()]
     for column, title in (("ms_per_megapixel", "ms per megapixel"), ("cpu_ms", "processor ms"),
                           ("peak_mib", "peak MiB"), ("extra_mib", "extra MiB")):  # fmt: skip
         if column in speed:
             shown[title] = ["" if pd.isna(value) else f"{value:.0f}" for value in speed[column]]
-    if "note" in speed:
-        shown["note"] = speed["note"].fillna("")
+    if (speed["note"] != "").any():
+        shown["note"] = speed["note"]
     note = "Metrics take turns in a new order every round; processor ms adds up all threads and says the same on a busy"
     return Table("speed", "Time and memory by size", f"{note} machine. Memory is from a fresh process each.", shown)
 
@@ -60,7 +61,7 @@ def _maps(maps: Mapping[str, Any]) -> list[Table]:
     tables = [Table("maps-where", "Where: our map beside the peers'", f"{note} {absent}".strip(), shown)]
     figures, note = _figures(maps["figures"]), "Right family's map; see benchmark/README.md, localization."
     tables.append(Table("maps-figures", "Our maps: where, which, which direction", note, figures))
-    tables.append(_types(maps["types"]))
+    tables += [_tools(maps["tools"]), _types(maps["types"])]
     signs = pd.DataFrame(maps["signs"])
     signs["direction"] = ["more" if value > 0 else "less" for value in signs["direction"]]
     for column in ("right", "wrong"):
@@ -78,6 +79,17 @@ def _maps(maps: Mapping[str, Any]) -> list[Table]:
 def _figures(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     rows = [(name, f"{f['mean']:.3f} ({f['low']:.3f} .. {f['high']:.3f})") for name, f in found.items()]
     return pd.DataFrame(rows, columns=["figure", "mean (95 %)"])
+
+
+def _tools(tools: list[dict[str, Any]]) -> Table:
+    found = pd.DataFrame(tools)
+    shown = found[["tool", "family"]].copy()
+    for column in ("auc", "type", "sign", "leak", "leak_all", "amount", "crosstalk"):
+        shown[column] = ["-" if pd.isna(value) else f"{value:.3f}" for value in found[column]]
+    shown["trials"] = found["trials"].astype(str)
+    shown["in training"] = ["yes" if used else "" for used in found["in_training"]]
+    note = "The headline's tools one by one; what each figure means: benchmark/README.md, localization."
+    return Table("maps-tools", "Our maps by tool", note, shown)
 
 
 def _types(types: dict[str, dict[str, float]]) -> Table:

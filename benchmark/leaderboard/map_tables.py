@@ -31,8 +31,9 @@ def map_results(
 
     Returns:
         ``any_family``: per map the AUC of finding the region, whatever the family; ``figures``: our localization with
-        intervals; ``types``: family (row) taken for which; ``signs``: share of right directions per family and
-        direction; ``antisymmetry``: largest violations; ``transitivity``: do scores of pairs fit together.
+        intervals; ``tools``: the same per tool; ``types``: family (row) taken for which; ``signs``: share of right
+        directions per family and direction; ``antisymmetry``: largest violations; ``transitivity``: do scores of pairs
+        fit together.
     """
     trials = list(localization.make_trials(photos, HEADLINE_TOOLS, seed))
     rows = localization.measure(metric, track(trials, len(trials), "maps of trials", quiet=quiet))
@@ -41,6 +42,7 @@ def map_results(
     return {
         "any_family": rows_of(any_family_auc(maps, trials, seed, quiet=quiet)),
         "figures": localization.headline(rows),
+        "tools": rows_of(localization.per_tool(rows)),
         "types": localization.confusion(rows).to_dict(orient="index"),
         "signs": rows_of(sign_confusion(rows)),
         "antisymmetry": rows_of(antisymmetry.worst(pairs)),

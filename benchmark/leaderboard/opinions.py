@@ -27,11 +27,11 @@ def opinions_of(
         image: ``(1, 3, H, W)`` in ``[0, 1]``.
         reference: the same shape.
         weights: folder of local weights.
-        device: torch device.
+        device: torch device of the scores; maps are drawn on the CPU.
     """
-    ours = load_subject(None, device) if "pixelperfect" in names else None
+    ours = load_subject(None) if "pixelperfect" in names else None
     maps, _ = build_maps(ours, weights)
-    image, reference = image.to(device), reference.to(device)
+    there = image.to(device), reference.to(device)
     said = []
     for name in names:
         field = maps.get("lpips" if name in _LPIPS else name)
@@ -44,7 +44,7 @@ def opinions_of(
             said.append(Said(title, None, False, drawn, found.reason))
             continue
         try:
-            score = found.score(image, reference)
+            score = found.score(*there)
         except Exception as error:  # noqa: BLE001 - one metric that fails must not cost the picture
             said.append(Said(title, None, found.lower_better, drawn, whole_reason(error)))
             continue

@@ -13,18 +13,20 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from PIL import Image
 from torch import Tensor
 
 from benchmark.leaderboard.config import SetEntry
-from benchmark.leaderboard.rated_set import ANY, MissingSet, RatedSet, missing_pictures
+from benchmark.leaderboard.rated_set import ANY, MissingSet, RatedSet, SetKind, missing_pictures
 
 __all__ = ["ALIASES", "LAYOUTS", "Layout", "load_pyiqa_set"]
 
 ALIASES = {"clive": "livec", "kadid-10k": "kadid10k", "koniq-10k": "koniq10k"}  # what papers call them
+
+_MODES = {"bapps-jnd": ("bapps", "jnd")}  # sets that pyiqa keeps as a mode of another
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def _folder(path: str) -> str:
 
 
 def _bapps_type(path: str) -> str:
-    parts = Path(path).parts  # val/2afc/traditional/ref/000000.png
-    return parts[parts.index("2afc") + 1] if "2afc" in parts[:-2] else ANY
+    parts = Path(path).parts  # 2afc/val/traditional/ref/000000.png, jnd/val/cnn/p1/000000.png
+    return parts[-3] if len(parts) > 2 else ANY
 
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -68,6 +70,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "pipal": Layout(distortion=_second_of_underscores, phase=None),  # all that is public was meant for training
     "pieapp": Layout(lower_better=True),  # its score is an error
     "bapps": Layout(distortion=_bapps_type, phase="val"),
+    "bapps-jnd": Layout(distortion=_bapps_type, phase="val"),
     "koniq10k": Layout(),
     "spaq": Layout(),
     "livec": Layout(),
@@ -86,19 +89,22 @@ def _load(entry: SetEntry, root: Path) -> RatedSet | MissingSet:
     from pyiqa import get_dataset_info
 
     name = ALIASES.get(entry.name, entry.name)
+    called, mode = _MODES.get(name, (name, None))
     known: dict[str, Any] = get_dataset_info()
-    if name not in known:
-        return MissingSet(entry.name, f"pyiqa knows no set of this name; it knows {', '.join(sorted(known))}")
-    options = known[name]
+    if called not in known:
+        names = ", ".join(sorted({*known, *_MODES}))
+        return MissingSet(entry.name, f"pyiqa knows no set of this name; it knows {names}")
+    options = known[called]
     wanted = [root / Path(*Path(options[key]).parts[1:]) for key in _PLACES if key in options]  # less ./datasets
     if not all(place.exists() for place in wanted):
         return MissingSet(entry.name, f"put the set at {', '.join(map(str, wanted))}")
     layout = LAYOUTS.get(name, Layout(lower_better=bool(options.get("lower_better", False))))
     try:
-        with _part(name, wanted[-1], layout.phase) as part, contextlib.redirect_stdout(sys.stderr):  # pyiqa prints
+        with _part(called, wanted[-1], layout.phase) as part, contextlib.redirect_stdout(sys.stderr):  # pyiqa prints
             from pyiqa.data.dataset_api import load_dataset
 
-            dataset = load_dataset(name, data_root=str(root), phase=layout.phase or "test", **part)
+            more = part if mode is None else part | {"mode": mode}
+            dataset = load_dataset(called, data_root=str(root), phase=layout.phase or "test", **more)
     except (AssertionError, AttributeError, KeyError, IndexError, OSError, ValueError, TypeError) as error:
         problem = " ".join(str(error).split()) or type(error).__name__
         return MissingSet(entry.name, f"pyiqa cannot read {wanted[-1]}: {problem}")
@@ -108,6 +114,7 @@ def _load(entry: SetEntry, root: Path) -> RatedSet | MissingSet:
 
 _PLACES = ("dataroot_target", "dataroot_ref", "meta_info_file")
 _BROKEN = frozenset({"pieapp", "bapps"})
+_PHASES = ("train", "val", "test")  # which tables of these two sets write as 0, 1, 2
 
 
 @contextlib.contextmanager
@@ -121,7 +128,10 @@ def _part(name: str, table: Path, phase: str | None) -> Iterator[dict[str, Any]]
         return
     frame = pd.read_csv(table)
     columns = [column for column in frame if "split" in str(column)]
-    chosen = frame.index[frame[columns[0]] == phase] if columns else frame.index
+    words = (phase, str(_PHASES.index(phase)))
+    chosen = frame.index
+    if columns:
+        chosen = frame.index[frame[columns[0]].astype(str).str.removesuffix(".0").isin(words)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "split.pkl"  # the one form in which pyiqa takes a split
         file.write_bytes(pickle.dumps({1: {phase: chosen.tolist()}}))
@@ -138,7 +148,11 @@ def _rows(name: str, items: list[list[Any]], layout: Layout, root: Path, target:
         except (IndexError, ValueError):  # a file that is named otherwise has no type, and is rated all the same
             return ANY
 
-    if name == "bapps":
+    if name == "bapps-jnd":
+        pairs = [(relative(target / b), relative(target / a), float(share), kind(target / b))
+                 for _, a, b, share, *_ in items]  # fmt: skip
+        frame = pd.DataFrame(pairs, columns=["image", "reference", "same", "distortion"])
+    elif name == "bapps":
         table = [(relative(target / a), relative(target / b), relative(target / r), float(share), kind(target / r))
                  for r, a, b, share, *_ in items]  # fmt: skip
         frame = pd.DataFrame(table, columns=["first", "second", "reference", "second_preferred", "distortion"])
@@ -166,7 +180,7 @@ def _checked(entry: SetEntry, rows: pd.DataFrame, root: Path, augment: Mapping[s
     gone = missing_pictures(rows, root)
     if gone:
         return MissingSet(entry.name, f"{len(gone)} of its pictures are missing, such as {root / gone[0]}")
-    kind: Literal["ratings", "pairs"] = "pairs" if "first" in rows else "ratings"
+    kind: SetKind = "pairs" if "first" in rows else "same" if "same" in rows else "ratings"
     view = "pyiqa" + "".join(f" {key} {value}" for key, value in sorted(augment.items()))
     return RatedSet(entry.name, kind, rows, root, entry.rank_by, _reader(augment), view)
 

@@ -13,12 +13,15 @@ from torch import Tensor
 from benchmark.leaderboard.config import RankBy
 from pyiqa_pixelperfect.images import read_image
 
-__all__ = ["ANY", "MissingSet", "Picture", "RatedSet", "missing_pictures"]
+__all__ = ["ANY", "MissingSet", "Picture", "RatedSet", "SetKind", "missing_pictures"]
 
 ANY = "any"  # distortion type of sets that do not tell
 
 Picture: TypeAlias = tuple[str, str]
 """Image and reference, as the set names them; the reference is empty where there is none."""
+
+SetKind: TypeAlias = Literal["ratings", "pairs", "same"]
+"""What people said: one opinion per image, which of two images they prefer, or whether two look the same."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ class RatedSet:
 
     Attributes:
         name: as in the configuration.
-        kind: ``ratings`` (one opinion per image) or ``pairs`` (which of two images people prefer).
+        kind: ``ratings``, ``pairs`` or ``same``.
         rows: for ratings the columns ``image``, ``reference`` (empty where there is none), ``rating`` (turned so that
             higher is better), ``content`` (what bootstrap samples are made of) and ``distortion``; for pairs ``first``,
-            ``second``, ``reference``, ``second_preferred`` (share of people in [0, 1]), ``content`` and ``distortion``.
+            ``second``, ``reference``, ``second_preferred`` (share of people in [0, 1]), ``content`` and ``distortion``;
+            for ``same`` as for ratings, with ``same`` (share of people who see no difference, in [0, 1]) for them.
         folder: what the paths in ``rows`` are relative to.
         rank_by: the correlation that orders metrics on this set.
         read: file to image ``(1, 3, H, W)`` in ``[0, 1]``.
@@ -51,7 +55,7 @@ class RatedSet:
     """
 
     name: str
-    kind: Literal["ratings", "pairs"]
+    kind: SetKind
     rows: pd.DataFrame
     folder: Path
     rank_by: RankBy = "srcc"
@@ -65,7 +69,7 @@ class RatedSet:
 
     def pictures(self) -> list[Picture]:
         """Return what has to be scored, every pair of image and reference once, in the order of the rows."""
-        columns = ("image",) if self.kind == "ratings" else ("first", "second")
+        columns = ("first", "second") if self.kind == "pairs" else ("image",)
         found = zip(*(self.rows[column] for column in columns), self.rows["reference"], strict=True)
         return list(dict.fromkeys((str(image), str(row[-1])) for row in found for image in row[:-1]))
 

@@ -40,8 +40,14 @@ def compare_records(first: Record, second: Record) -> pd.DataFrame:
 
 
 def warnings_of(first: Record, second: Record) -> list[str]:
-    """Return what else differs between two records: versions of libraries and the machine."""
+    """Return what else differs: sets and metrics that one record lacks, versions of libraries, the machine."""
     found = []
+    for what, one, other in (
+        ("set", first.results["sets"], second.results["sets"]),
+        ("metric", first.results["metrics"], second.results["metrics"]),
+    ):
+        found += [f"{what} {name}: only in the first" for name in one if name not in other]
+        found += [f"{what} {name}: only in the second" for name in other if name not in one]
     for name in sorted(first.versions.keys() | second.versions.keys()):
         pair = first.versions.get(name, "none"), second.versions.get(name, "none")
         if pair[0] != pair[1]:

@@ -16,9 +16,13 @@ from benchmark.leaderboard.standings import Standing, evaluate_set, headline_of,
 from benchmark.report import rows_of
 from pyiqa_pixelperfect.errors import DataError
 
-__all__ = ["FULL", "NONE", "Results", "evaluate", "read_published", "record_results"]
+__all__ = ["BOARDS", "FULL", "NONE", "Results", "evaluate", "read_published", "record_results"]
 
-FULL, NONE = "with references", "without references"
+FULL, NONE = "sets with references", "sets without references"
+BOARDS = {FULL: "with", NONE: "without", "forced choices between two images": "choices",
+          "just noticeable differences": "same"}  # fmt: skip
+"""What a board orders metrics on, and its short name. Correlations with ratings, shares of people who agree and average
+precisions are different things; one board holds, and averages, one of them."""
 _PUBLISHED = ("metric", "dataset", "statistic", "value", "source")
 
 
@@ -30,7 +34,7 @@ class Results:
         config: what was asked for.
         scored: the sets with their scores.
         standings: per set all figures.
-        boards: per board (``FULL``, ``NONE``) the order of metrics; a board without sets is not there.
+        boards: per board of ``BOARDS`` the order of metrics; a board without sets is not there.
         predictors: metrics that ran.
         unavailable: metrics that could not.
         missing: sets that were not there.
@@ -61,6 +65,24 @@ class Results:
                              "ms_per_megapixel_high": high, "scores": len(values)})  # fmt: skip
         return pd.DataFrame(rows)
 
+    def interleaved_times(self) -> tuple[pd.DataFrame, str]:
+        """Return the columns of ``times`` from the run's own speed measurement, and what they are of.
+
+        They are of the first device, at the largest of the sizes that most metrics can do; empty if there are none.
+        """
+        if self.speed is None or "ms" not in self.speed:
+            return pd.DataFrame(), ""
+        known = self.speed[self.speed["ms"].notna()]
+        known = known[known["device"] == known["device"].iloc[0]]
+        counts = known.groupby("size", sort=False)["metric"].count()
+        size = counts.index[counts == counts.max()][-1]
+        chosen = known[known["size"] == size].reset_index(drop=True)
+        per_ms = chosen["ms_per_megapixel"] / chosen["ms"]
+        for end in ("low", "high"):
+            chosen[f"ms_per_megapixel_{end}"] = chosen[f"ms_{end}"] * per_ms
+        table = chosen[["metric", "ms_per_megapixel", "ms_per_megapixel_low", "ms_per_megapixel_high"]]
+        return table, f"at {size} on {chosen['device'].iloc[0]}, in turns"
+
 
 def evaluate(
     config: LeaderboardConfig,
@@ -73,19 +95,25 @@ def evaluate(
     """Compute all figures from scores."""
     standings = {item.rated.name: evaluate_set(item, config.bootstrap, config.seed) for item in scored}
     boards = {}
-    for board, with_references in ((FULL, True), (NONE, False)):
+    for board in BOARDS:
         sets = {
             item.rated.name: (headline_of(item), standings[item.rated.name].figures)
             for item in scored
-            if item.rated.has_references is with_references
+            if _board_of(item) == board
         }
-        runnable = {item.name for item in predictors if with_references or item.mode == "NR"}
+        runnable = {item.name for item in predictors if board != NONE or item.mode == "NR"}
         names = [entry.name for entry in config.metrics if entry.name in runnable]
         if sets and names:
             boards[board] = rank_metrics(sets, names)
     return Results(
         config, tuple(scored), standings, boards, tuple(predictors), tuple(unavailable), tuple(missing), published
     )
+
+
+def _board_of(item: Scored) -> str:
+    if item.rated.kind == "ratings":
+        return FULL if item.rated.has_references else NONE
+    return list(BOARDS)[2 if item.rated.kind == "pairs" else 3]
 
 
 def read_published(path: Path | None) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def _run(config: LeaderboardConfig, processes: Processes, *, quiet: bool) -> Res
 def _maps(config: LeaderboardConfig, *, quiet: bool) -> dict[str, Any]:
     entry = config.maps or MapsEntry()
     photos = load_photos(entry.photos, entry.holdout, entry.count)
-    metric = load_subject(None, config.device)
+    metric = load_subject(None)  # on the CPU whatever the run's device: nothing is timed, and peers' maps are there
     maps, reasons = build_maps(metric, config.weights)
     found = map_results(metric, maps, photos, seed=config.seed, quiet=quiet)
     return found | {"unavailable": dict(reasons), "photos": photos_hash(photos)}

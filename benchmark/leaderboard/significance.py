@@ -4,20 +4,21 @@ Two answers, named in every table. ``bootstrap``: contents are resampled, both m
 standard error of the difference of their correlations gives Student's t. ``williams``: the t of E. J. Williams, "The
 comparison of regression variables", JRSS B 21, 1959, in the form of J. H. Steiger, "Tests for comparing elements of a
 correlation matrix", Psychological Bulletin 87, 1980, equation 7, for two correlations that share the ratings; it takes
-images for independent, so with several versions of a photograph it sees differences too easily.
+images for independent, so with several versions of a photograph it sees differences too easily. Choices between images
+have no correlation with ratings, so there ``bootstrap`` stands alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmark.leaderboard.bootstrap import ContentBootstrap, rows_srcc, student_interval
+from benchmark.leaderboard.bootstrap import ContentBootstrap, RowStatistic, rows_srcc, student_interval
 from benchmark.statistics import Values, srcc
 
-__all__ = ["compare_metrics", "williams"]
+__all__ = ["compare_choices", "compare_metrics", "williams"]
 
 
 def williams(first: float, second: float, between: float, count: int) -> tuple[float, float]:
@@ -88,5 +89,40 @@ def compare_metrics(
         rows.append(
             {"first": first, "second": second, "n": int(known.sum()), "difference": difference, "low": low,
              "high": high, "p": chance, "williams_t": value, "williams_p": williams_p}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def compare_choices(
+    scores: Mapping[str, Values], statistic: Callable[[Values], RowStatistic], bootstrap: ContentBootstrap
+) -> pd.DataFrame:
+    """Compare every two metrics on the choices that both scored.
+
+    Args:
+        scores: per metric ``(N,)`` what the statistic takes, NaN where it failed.
+        statistic: scores to a statistic of rows, higher is better.
+        bootstrap: samples of contents.
+
+    Returns:
+        As ``compare_metrics``, with NaN for Williams' test.
+    """
+    rows = []
+    replicates: dict[tuple[str, bytes], Values] = {}
+    for first, second in combinations(scores, 2):
+        known = ~(np.isnan(scores[first]) | np.isnan(scores[second]))
+        if known.sum() < 4:
+            continue
+        values = []
+        for name in (first, second):
+            function = statistic(scores[name])
+            values.append(float(function(np.flatnonzero(known)[None])[0]))
+            if (name, known.tobytes()) not in replicates:
+                replicates[name, known.tobytes()] = bootstrap.replicate(function, known)
+        difference = values[0] - values[1]
+        spread = replicates[first, known.tobytes()] - replicates[second, known.tobytes()]
+        low, high, chance = student_interval(difference, spread, bootstrap.contents_of(known), fisher=False)
+        rows.append(
+            {"first": first, "second": second, "n": int(known.sum()), "difference": difference, "low": low,
+             "high": high, "p": chance, "williams_t": float("nan"), "williams_p": float("nan")}
         )  # fmt: skip
     return pd.DataFrame(rows)

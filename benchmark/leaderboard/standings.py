@@ -1,15 +1,17 @@
 """From scores to the figures of all sets, and from those to one order of metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from benchmark.leaderboard.agreement import Opinions, pair_agreement, pair_credit, rating_agreement
-from benchmark.leaderboard.bootstrap import ContentBootstrap
+from benchmark.leaderboard.agreement import Opinions, rating_agreement
+from benchmark.leaderboard.bootstrap import ContentBootstrap, RowStatistic, rows_mean
+from benchmark.leaderboard.choices import choice_agreement, pair_credit, rows_average_precision
 from benchmark.leaderboard.runner import Scored
-from benchmark.leaderboard.significance import compare_metrics
+from benchmark.leaderboard.significance import compare_choices, compare_metrics
 from benchmark.statistics import Values, center_by_group, reference_srccs
 
 __all__ = ["ALL", "MOST_FAILURES", "Standing", "evaluate_set", "headline_of", "rank_metrics"]
@@ -33,12 +35,19 @@ class Standing:
 
 def evaluate_set(scored: Scored, repeats: int, seed: int) -> Standing:
     """Compute every figure of a set: over all of it, for each distortion type, and between metrics."""
-    return (_evaluate_pairs if scored.rated.kind == "pairs" else _evaluate_ratings)(scored, repeats, seed)
+    if scored.rated.kind == "ratings":
+        return _evaluate_ratings(scored, repeats, seed)
+    if scored.rated.kind == "pairs":
+        return _evaluate_choices(scored, _credits(scored), lambda _: rows_mean, repeats, seed)
+    keys = pd.MultiIndex.from_frame(scored.rated.rows[["image", "reference"]])
+    columns: dict[str, Values] = {str(name): scored.scores[name].reindex(keys).to_numpy() for name in scored.scores}
+    same = scored.rated.rows["same"].to_numpy(dtype=np.float64)
+    return _evaluate_choices(scored, columns, lambda rows: rows_average_precision(same[rows]), repeats, seed)
 
 
 def headline_of(scored: Scored) -> str:
     """Return the figure that orders metrics on a set."""
-    return "accuracy" if scored.rated.kind == "pairs" else scored.rated.rank_by
+    return {"pairs": "accuracy", "same": "ap"}.get(scored.rated.kind, scored.rated.rank_by)
 
 
 def rank_metrics(sets: Mapping[str, tuple[str, pd.DataFrame]], metrics: Sequence[str]) -> pd.DataFrame:
@@ -94,7 +103,7 @@ def _evaluate_ratings(scored: Scored, repeats: int, seed: int) -> Standing:
         table.append({"metric": name, "distortion": ALL, **rating_agreement(scores, opinions)})
         for kind in types if len(types) > 1 else ():
             chosen = np.flatnonzero((rows["distortion"] == kind).to_numpy())
-            figures = rating_agreement(scores[chosen], opinions.only(chosen), curves=False)
+            figures = rating_agreement(scores[chosen], opinions.only(chosen))
             table.append({"metric": name, "distortion": kind, **figures})
     each = None
     if rated.rank_by == "within":
@@ -110,21 +119,36 @@ def _evaluate_ratings(scored: Scored, repeats: int, seed: int) -> Standing:
     return Standing(_sorted(pd.DataFrame(table), headline_of(scored)), compared)
 
 
-def _evaluate_pairs(scored: Scored, repeats: int, seed: int) -> Standing:
+def _credits(scored: Scored) -> dict[str, Values]:
     rows = scored.rated.rows
-    contents, preferred = rows["content"].tolist(), rows["second_preferred"].to_numpy(dtype=np.float64)
-    boot = ContentBootstrap(contents, repeats, seed)
+    preferred = rows["second_preferred"].to_numpy(dtype=np.float64)
     keys = {side: pd.MultiIndex.from_frame(rows[[side, "reference"]]) for side in ("first", "second")}
-    table = []
+    found: dict[str, Values] = {}
     for name in scored.scores:
         first, second = (scored.scores[name].reindex(keys[side]).to_numpy() for side in ("first", "second"))
-        credit = pair_credit(first, second, preferred)
-        table.append({"metric": name, "distortion": ALL, **pair_agreement(credit, boot)})
-        for kind in sorted(set(rows["distortion"])) if rows["distortion"].nunique() > 1 else ():
-            chosen = (rows["distortion"] == kind).to_numpy()
-            part = ContentBootstrap([c for c, keep in zip(contents, chosen, strict=True) if keep], repeats, seed)
-            table.append({"metric": name, "distortion": kind, **pair_agreement(credit[chosen], part)})
-    return Standing(_sorted(pd.DataFrame(table), "accuracy"), pd.DataFrame())
+        found[str(name)] = pair_credit(first, second, preferred)
+    return found
+
+
+def _evaluate_choices(
+    scored: Scored,
+    columns: Mapping[str, Values],
+    statistic: Callable[[NDArray[np.int64]], Callable[[Values], RowStatistic]],
+    repeats: int,
+    seed: int,
+) -> Standing:
+    headline, rows = headline_of(scored), scored.rated.rows
+    contents, kinds = rows["content"].to_numpy(dtype=object), rows["distortion"].to_numpy()
+    types = sorted(set(kinds))
+    parts = {ALL: np.arange(len(rows))} | {kind: np.flatnonzero(kinds == kind) for kind in types if len(types) > 1}
+    boots = {kind: ContentBootstrap(list(contents[part]), repeats, seed) for kind, part in parts.items()}
+    table = [
+        {"metric": name, "distortion": kind, **choice_agreement(headline, scores[part], statistic(part), boots[kind])}
+        for name, scores in columns.items()
+        for kind, part in parts.items()
+    ]
+    compared = compare_choices(columns, statistic(parts[ALL]), boots[ALL])
+    return Standing(_sorted(pd.DataFrame(table), headline), compared)
 
 
 def _sorted(table: pd.DataFrame, headline: str) -> pd.DataFrame:

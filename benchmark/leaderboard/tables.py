@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark.leaderboard.results import Results
+from benchmark.leaderboard.results import BOARDS, Results
 from benchmark.leaderboard.standings import ALL, headline_of
 from benchmark.report import markdown_table
 
@@ -15,7 +15,11 @@ __all__ = ["Table", "csv_files", "latex", "markdown", "run_tables", "spread"]
 _TITLES = {
     "srcc": "SRCC (95 %)", "krcc": "KRCC", "plcc": "PLCC, raw (95 %)", "plcc4": "PLCC, 4 par.", "rmse4": "RMSE, 4 par.",
     "plcc5": "PLCC, 5 par.", "rmse5": "RMSE, 5 par.", "within": "within (95 %)", "centered": "centered (95 %)",
-    "accuracy": "2AFC (95 %)", "n": "n", "failed": "failed",
+    "accuracy": "2AFC (95 %)", "ap": "AP (95 %)", "n": "n", "failed": "failed",
+}  # fmt: skip
+_DIFFER = {
+    "srcc": "SRCC", "within": "mean SRCC within references", "centered": "SRCC after centering by reference",
+    "accuracy": "2AFC", "ap": "AP",
 }  # fmt: skip
 _NO_NUMBER = "-"
 
@@ -46,7 +50,7 @@ def run_tables(results: Results) -> list[Table]:
         if (standing.figures["distortion"] != ALL).any():
             tables.append(_types(standing.figures, name, headline_of(scored)))
         if len(standing.differences):
-            tables.append(_differences(standing.differences, name, scored.rated.rank_by))
+            tables.append(_differences(standing.differences, name, headline_of(scored)))
     if results.unavailable or results.missing:
         tables.append(_absent(results))
     return tables
@@ -116,7 +120,7 @@ def _board(results: Results, name: str) -> Table:
     printed_here = any("published" in str(column) for column in shown)
     sources = "; ".join(sorted(set(results.published["source"]))) if printed_here else ""
     note = f"{weights}Ordered by {what}." + (f" Published: {sources}." if sources else "")
-    return Table(f"board-{name.partition(' ')[0]}", f"Order of metrics on sets {name}", note, shown)
+    return Table(f"board-{BOARDS[name]}", f"Order of metrics on {name}", note, shown)
 
 
 def _published_srcc(results: Results, name: str) -> dict[str, float]:
@@ -153,7 +157,7 @@ def _figures(results: Results, name: str, headline: str) -> Table:
 
 
 def _types(figures: pd.DataFrame, name: str, headline: str) -> Table:
-    column = headline if headline == "accuracy" else "srcc"
+    column = headline if headline in ("accuracy", "ap") else "srcc"
     order = list(dict.fromkeys(figures["metric"]))
     parts = figures[figures["distortion"] != ALL]
     if headline == "within" and "within" in parts:
@@ -163,7 +167,7 @@ def _types(figures: pd.DataFrame, name: str, headline: str) -> Table:
     return Table(f"types-{name}", f"{name}: {_TITLES[column].partition(' (')[0]} by distortion type", "", shown)
 
 
-def _differences(differences: pd.DataFrame, name: str, rank_by: str) -> Table:
+def _differences(differences: pd.DataFrame, name: str, headline: str) -> Table:
     shown = pd.DataFrame({"ahead": [], "behind": []})
     ahead = differences["difference"] >= 0
     shown["ahead"] = differences["first"].where(ahead, differences["second"])
@@ -175,13 +179,14 @@ def _differences(differences: pd.DataFrame, name: str, rank_by: str) -> Table:
         spread(pd.Series({"d": d, "d_low": a, "d_high": b}), "d") for d, a, b in zip(sizes, low, high, strict=True)
     ]
     shown["p, bootstrap"] = [_chance(value) for value in differences["p"]]
-    shown["p, Williams"] = [_chance(value) for value in differences["williams_p"]]
+    with_williams = bool(differences["williams_p"].notna().any())
+    if with_williams:
+        shown["p, Williams"] = [_chance(value) for value in differences["williams_p"]]
     shown["n"] = differences["n"].astype(str)
-    note = (
-        f"Difference of {'mean SRCC within references' if rank_by == 'within' else 'SRCC'} on the images that both"
-        " scored; bootstrap over whole contents, Williams' t over images of the SRCC over the set (takes images for"
-        " independent). No p is corrected for the number of pairs."
-    )
+    note = f"Difference of {_DIFFER[headline]} on the images that both scored; bootstrap over whole contents"
+    if with_williams:
+        note += ", Williams' t over images of the SRCC over the set (takes images for independent)"
+    note += ". No p is corrected for the number of pairs."
     return Table(f"differences-{name}", f"{name}: which metric is ahead of which", note, shown)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.leaderboard.agreement import Opinions, pair_agreement, pair_credit, rating_agreement
+from benchmark.leaderboard.agreement import Opinions, rating_agreement
 from benchmark.leaderboard.bootstrap import ContentBootstrap
 
 
@@ -68,24 +68,3 @@ def test_appeal_of_contents_drowns_srcc_but_not_within(generator):
     assert figures["within"] == pytest.approx(1.0)
     assert figures["centered"] > 0.95
     assert abs(figures["srcc"]) < 0.5
-
-
-def test_credit_is_the_share_of_people_that_agree():
-    credit = pair_credit(
-        np.array([1.0, 1.0, 1.0, np.nan]), np.array([2.0, 0.0, 1.0, 1.0]), np.array([0.8, 0.8, 0.8, 1.0])
-    )
-    assert credit[:3] == pytest.approx([0.8, 0.2, 0.5])
-    assert np.isnan(credit[3])
-
-
-def test_accuracy_of_a_perfect_and_a_guessing_metric(generator):
-    contents = [f"c{number}" for number in range(50)]
-    preferred = generator.integers(0, 2, 50).astype(float)
-    perfect = pair_credit(np.zeros(50), preferred * 2 - 1, preferred)
-    figures = pair_agreement(perfect, ContentBootstrap(contents, 100, seed=0))
-    assert (figures["accuracy"], figures["accuracy_low"]) == (1.0, 1.0)
-    guess = pair_credit(np.zeros(50), generator.normal(size=50), preferred)
-    figures = pair_agreement(guess, ContentBootstrap(contents, 100, seed=0))
-    assert figures["accuracy"] == pytest.approx(guess.mean(), abs=1e-12)
-    assert figures["accuracy_low"] < 0.5 < figures["accuracy_high"]
-    assert "fewer" in pair_agreement(guess[:3], ContentBootstrap(contents[:3], 20, seed=0))["note"]

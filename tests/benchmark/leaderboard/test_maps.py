@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark import localization
-from benchmark.leaderboard.config import LeaderboardConfig, MetricEntry
-from benchmark.leaderboard.costs import measure_costs, measure_memory
 from benchmark.leaderboard.difference_maps import build_maps
 from benchmark.leaderboard.map_tables import any_family_auc, map_results, sign_confusion
-from benchmark.leaderboard.predictors import Predictor, build_predictor
 from benchmark.photos import center_crop, to_tensor
 from benchmark.real_tools import HEADLINE_TOOLS
 
@@ -64,40 +61,9 @@ def test_everything_that_maps_show_is_laid_out(trials, photos, settings):
     found = map_results(metric, maps, small, seed=0, quiet=True) | {"unavailable": dict(reasons)}
     results = replace(run(settings(), quiet=True), maps=found)
     tables = {table.name: table.frame for table in machine_tables(results)}
-    assert list(tables) == ["times", "maps-where", "maps-figures", "maps-types", "maps-signs", "maps-antisymmetry",
-                            "maps-transitivity"]  # fmt: skip
+    assert list(tables) == ["times", "maps-where", "maps-figures", "maps-tools", "maps-types", "maps-signs",
+                            "maps-antisymmetry", "maps-transitivity"]  # fmt: skip
     assert set(tables["maps-where"]["map"]) == {"pixelperfect", "ssim", "difference"}
     assert tables["maps-figures"]["figure"].tolist()[:3] == ["auc", "type", "sign"]
+    assert tables["maps-tools"]["tool"].tolist() == [tool.name for tool in HEADLINE_TOOLS]
     assert all(frame.map(lambda cell: isinstance(cell, str)).all(axis=None) for frame in tables.values())
-
-
-def costs_config(**speed):
-    return LeaderboardConfig(datasets=["tid2013"], metrics=["psnr", "piqe"], speed=speed)
-
-
-def test_costs_of_every_size_and_metric():
-    config = costs_config(sizes=[[64, 48], [96, 64]], rounds=3, memory=False)
-    metrics = [build_predictor(entry, None, "cpu") for entry in config.metrics]
-    table = measure_costs(config, metrics, quiet=True)
-    assert table["size"].tolist() == ["64x48"] * 2 + ["96x64"] * 2
-    assert (table["ms_low"] <= table["ms"]).all()
-    assert (table["ms"] <= table["ms_high"]).all()
-    assert table["ms_per_megapixel"][0] == pytest.approx(table["ms"][0] / (64 * 48 / 1e6))
-    assert (table["rounds"] == 3).all()
-
-
-def test_a_metric_that_tries_the_patience_is_left_out_from_there_on():
-    import time
-
-    slow = Predictor("psnr", "FR", False, "", lambda *_: time.sleep(0.2))
-    config = costs_config(sizes=[[64, 48], [96, 64]], rounds=1, memory=False, patience=0.1)
-    table = measure_costs(config, [slow], quiet=True)
-    assert table["note"].str.startswith("left out").all()
-    assert "ms" not in table
-
-
-def test_memory_comes_from_a_fresh_process_and_failure_is_no_figure(monkeypatch):
-    found = measure_memory(MetricEntry(name="psnr"), 512, 384, costs_config())
-    assert 0.0 < found["extra_mib"] < found["peak_mib"]
-    monkeypatch.setattr("sys.executable", "/bin/false")
-    assert measure_memory(MetricEntry(name="psnr"), 64, 48, costs_config()) == {}

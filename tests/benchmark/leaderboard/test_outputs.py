@@ -183,9 +183,12 @@ def test_two_records_are_compared(finished, tmp_path):
     verdicts = dict(re.findall(r"\| rated +\| (\w+) .*\| (\w[\w ,]*?) +\|\n", text))
     assert verdicts == {"psnr": "moved", "gmsd": "inside", "mdsi": "same", "piqe": "same"}
     assert "torch: " in text
+    record["results"]["metrics"]["niqe"] = record["results"]["metrics"].pop("piqe")
     record["data"]["rated"] = "0" * 64
     (tmp_path / "b.json").write_text(json.dumps(record))
-    assert "other data" in invoke("compare", finished[1] / "record.json", tmp_path / "b.json").output
+    text = invoke("compare", finished[1] / "record.json", tmp_path / "b.json").output
+    assert "other data" in text
+    assert "- metric piqe: only in the first\n- metric niqe: only in the second\n" in text
 
 
 def test_what_is_no_record_is_refused(finished, tmp_path):

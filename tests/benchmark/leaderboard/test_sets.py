@@ -11,6 +11,7 @@ from PIL import Image
 from benchmark.leaderboard.config import LeaderboardConfig, SetEntry
 from benchmark.leaderboard.datasets import load_sets
 from benchmark.leaderboard.offline import no_network
+from benchmark.leaderboard.pyiqa_sets import LAYOUTS
 from benchmark.leaderboard.rated_set import MissingSet, RatedSet
 from pyiqa_pixelperfect.errors import DataError
 
@@ -75,19 +76,24 @@ def pieapp_tree(root, _):
     for name in ("ref", "a", "b0", "b1", "b2", "b3"):
         picture(root / f"PieAPP_dataset_CVPR_2018/{name}.png")
     columns = ["ref_img_path", "dist_imgA_path", "dist_imgB_path", "raw preference for A",
-               "processed preference for A", "per_img score for dist_imgB", "official_split"]  # fmt: skip
-    splits = ("train", "test", "test", "test")
+               "processed preference for A", "per_img score for dist_imgB", "split"]  # fmt: skip
+    splits = (0, 2, 2, 2)  # train, val, test as 0, 1, 2: what the script that makes pyiqa's tables writes
     return [["ref.png", "a.png", f"b{n}.png", 0.5, 0.5, float(n), split] for n, split in enumerate(splits)], columns
 
 
 def bapps_tree(root, _):
     rows = []
     for number, kind in enumerate(("cnn", "deblur", "cnn")):
-        files = [f"val/2afc/{kind}/{part}/{number}.png" for part in ("ref", "p0", "p1")]
+        files = [f"2afc/{'val' if number else 'train'}/{kind}/{part}/{number}.png" for part in ("ref", "p0", "p1")]
         for file in files:
             picture(root / "PerceptualSimilarity/dataset" / file)
-        rows.append([*files, 0.25 * number, "val" if number else "train"])
-    return [*rows, ["jnd", "x", "y", 0.5, "val"]], ["ref_img_path", "p0_img_path", "p1_img_path", "judge/same", "split"]
+        rows.append([*files, 0.25 * number, int(number > 0)])
+    for kind in ("cnn", "traditional"):
+        files = [f"jnd/val/{kind}/{part}/0.png" for part in ("p0", "p1")]
+        for file in files:
+            picture(root / "PerceptualSimilarity/dataset" / file)
+        rows.append(["jnd", *files, 2 / 3, 1])
+    return rows, ["ref_img_path", "p0_img_path", "p1_img_path", "judge/same", "split"]
 
 
 def tree(root, name):
@@ -95,9 +101,13 @@ def tree(root, name):
     makers = {"pieapp": pieapp_tree, "bapps": bapps_tree}
     maker = makers.get(name, full_reference_tree if name in FULL_REFERENCE else no_reference_tree)
     rows, columns = maker(root, name)
+    pd.DataFrame(rows, columns=columns).to_csv(table_of(root, name), index=False)
+
+
+def table_of(root, name):
     table = root / "meta_info" / f"meta_info_{TABLES[name]}Dataset.csv"
-    table.parent.mkdir()
-    pd.DataFrame(rows, columns=columns).to_csv(table, index=False)
+    table.parent.mkdir(exist_ok=True)
+    return table
 
 
 @pytest.mark.parametrize("name", FULL_REFERENCE)
@@ -141,6 +151,28 @@ def test_bapps_in_spite_of_its_loader(tmp_path):
     assert len(found.pictures()) == 4
 
 
+def test_just_noticeable_differences_of_bapps(tmp_path):
+    tree(tmp_path, "bapps")
+    found = load(tmp_path, "bapps-jnd")
+    assert found.kind == "same"
+    assert found.has_references
+    assert found.rows["same"].tolist() == [pytest.approx(2 / 3)] * 2
+    assert found.rows["distortion"].tolist() == ["cnn", "traditional"]
+    image, reference = found.pictures()[0]
+    assert (image.split("/")[-2], reference.split("/")[-2]) == ("p1", "p0")
+
+
+@pytest.mark.parametrize(("name", "count"), [("pieapp", 3), ("bapps", 2), ("bapps-jnd", 2)])
+@pytest.mark.parametrize("write", [float, {0: "train", 1: "val", 2: "test"}.get])
+def test_splits_in_words_or_numbers(name, count, write, tmp_path):
+    tree(tmp_path, name.partition("-")[0])
+    table = table_of(tmp_path, name.partition("-")[0])
+    frame = pd.read_csv(table)
+    frame["split"] = [write(value) for value in frame["split"]]
+    frame.to_csv(table, index=False)
+    assert len(load(tmp_path, name).rows) == count
+
+
 def test_pictures_are_read_as_pyiqas_loader_reads_them(tmp_path):
     from pyiqa.data.dataset_api import load_dataset
 
@@ -152,7 +184,7 @@ def test_pictures_are_read_as_pyiqas_loader_reads_them(tmp_path):
     assert torch.equal(found.read(found.folder / found.pictures()[3][0])[0], theirs)
 
 
-@pytest.mark.parametrize("name", ["tid2013", "kadid10k", "pieapp", "bapps", "koniq10k", "clive", "flive", "pipal"])
+@pytest.mark.parametrize("name", [*LAYOUTS, "clive"])
 def test_a_missing_set_is_one_line_that_says_what_to_put_where(name, tmp_path):
     found = load(tmp_path, name)
     assert isinstance(found, MissingSet)
