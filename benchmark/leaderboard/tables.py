@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from benchmark.leaderboard.pyiqa_sets import ALIASES
 from benchmark.leaderboard.results import BOARDS, Results
 from benchmark.leaderboard.standings import ALL, headline_of
 from benchmark.report import markdown_table
@@ -102,6 +103,10 @@ def _joined(parts: list[pd.DataFrame]) -> str:
 def _board(results: Results, name: str) -> Table:
     board = results.boards[name]
     sets = [name for name in results.standings if name in board]
+    printed = {column: _published_srcc(results, column) for column in sets}
+    # What could not run and others have published gets a row for that, without a rank.
+    only = [item.name for item in results.unavailable if any(item.name in values for values in printed.values())]
+    board = pd.concat([board, pd.DataFrame({"metric": only, "note": "could not run here"})], ignore_index=True)
     shown = pd.DataFrame({"rank": ["" if pd.isna(rank) else str(int(rank)) for rank in board["rank"]]})
     shown["metric"] = board["metric"]
     for column in sets:
@@ -109,9 +114,10 @@ def _board(results: Results, name: str) -> Table:
     if len(sets) > 1:
         shown["average"] = [_number(value) for value in board["average"]]
     for column in sets:
-        printed = _published_srcc(results, column)
-        if printed.keys() & set(board["metric"]):
-            cells = [_number(printed[metric]) if metric in printed else "" for metric in board["metric"]]
+        if printed[column].keys() & set(board["metric"]):
+            cells = [
+                _number(printed[column][metric]) if metric in printed[column] else "" for metric in board["metric"]
+            ]
             shown[f"{column}, published, not measured here"] = cells
     if (board["note"] != "").any():
         shown["note"] = board["note"]
@@ -125,7 +131,8 @@ def _board(results: Results, name: str) -> Table:
 
 def _published_srcc(results: Results, name: str) -> dict[str, float]:
     table = results.published
-    table = table[(table["dataset"] == name) & (table["statistic"] == "srcc")]
+    same = table["dataset"].replace(ALIASES) == ALIASES.get(name, name)
+    table = table[same & (table["statistic"] == "srcc")]
     return {str(metric): float(value) for metric, value in zip(table["metric"], table["value"], strict=True)}
 
 

@@ -4,12 +4,15 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy import stats
 from typer.testing import CliRunner
 
 from benchmark import __main__ as command_line
@@ -31,6 +34,7 @@ def finished(rated_folder, tmp_path_factory):
     published = folder / "published.csv"
     published.write_text(
         "metric,dataset,statistic,value,source\npsnr,rated,srcc,0.123,A paper\nnone,rated,srcc,0.9,B\n"
+        "lpips,rated,srcc,0.456,A paper\nmdsi,other,srcc,0.789,A paper\n"
     )
     rated = "{name: rated, source: csv, table: planted-0/pairs.csv, every: 2, rank_by: within}"
     config = load_leaderboard(
@@ -75,9 +79,24 @@ def test_published_figures_stand_in_a_column_of_their_own(finished):
     column = "rated, published, not measured here"
     cells = board.frame.set_index("metric")[column]
     assert cells["psnr"] == "0.123"
-    assert (cells.drop("psnr") == "").all()
+    assert (cells.drop(["psnr", "lpips"]) == "").all()
     assert "A paper" in board.note
-    assert "0.123" not in (out / "standings.csv").read_text()
+    # A metric that could not run stands there with what others published, below the others, without rank or figure.
+    assert board.frame.iloc[-1].tolist() == ["", "lpips", "-", "0.456", "could not run here"]
+    measured = [path for path in out.iterdir() if path.suffix == ".csv"]
+    assert len(measured) == 4
+    assert not any("0.123" in path.read_text() or "0.456" in path.read_text() for path in measured)
+
+
+def test_published_figures_find_a_set_under_its_other_name(finished):
+    results, _ = finished
+    published = results.published.assign(dataset="livec")
+    scored = replace(results.scored[0], rated=replace(results.scored[0].rated, name="clive"))
+    boards = {FULL: results.boards[FULL].rename(columns={"rated": "clive"})}
+    renamed = replace(
+        results, published=published, scored=(scored,), standings={"clive": results.standings["rated"]}, boards=boards
+    )
+    assert "clive, published, not measured here" in tables.run_tables(renamed)[0].frame
 
 
 def test_rows_that_could_not_be_measured_say_why(finished):
@@ -111,6 +130,20 @@ def test_csv_files_hold_unrounded_figures(finished):
     expected = results.standings["rated"].figures["srcc"].to_numpy()
     assert np.array_equal(table["srcc"].to_numpy(), expected, equal_nan=True)
     assert pd.read_csv(out / "scores.csv")["psnr"].notna().all()
+
+
+def test_distortion_types_have_every_figure(finished):
+    table = pd.read_csv(finished[1] / "figures.csv").set_index(["metric", "distortion"])
+    types = set(table.loc["psnr"].index)
+    assert types == {"all", "pillow jpeg", "opencv gaussian blur", "skimage gaussian"}
+    figures = ["srcc", "krcc", "plcc", "plcc4", "rmse4", "plcc5", "rmse5", "srcc_low", "srcc_high"]
+    assert table.loc["psnr", figures].notna().all(axis=None)
+    rows = pd.read_csv(finished[1] / "scores.csv")
+    rated = pd.read_csv(Path(finished[0].scored[0].rated.folder) / "pairs.csv").set_index("image").loc[rows["image"]]
+    chosen = (rated["distortion"] == "pillow jpeg").to_numpy()
+    ratings = rated["mos"] - rated.groupby("reference")["mos"].transform("mean")  # rank_by: within
+    expected = stats.spearmanr(rows["psnr"][chosen], ratings[chosen]).statistic
+    assert table.loc[("psnr", "pillow jpeg"), "srcc"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_page_needs_nothing_beside_it(finished):

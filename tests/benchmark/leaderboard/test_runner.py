@@ -168,6 +168,23 @@ def test_killed_and_resumed_equals_uninterrupted_with_no_score_computed_twice(se
     assert resumed.fingerprint == uninterrupted.fingerprint
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.6])
+def test_b4_tables_of_an_interrupted_run_are_those_of_a_whole_one_to_the_byte(kept, settings, tmp_path):
+    whole, killed = settings(output=tmp_path / "whole"), settings(output=tmp_path / "killed")
+    run(whole, quiet=True)
+    data = (tmp_path / "whole/scores/scores-0000.jsonl").read_bytes()
+    book = tmp_path / "killed/scores/scores-0000.jsonl"
+    book.parent.mkdir(parents=True)
+    book.write_bytes(data[: int(kept * len(data))])  # what a kill leaves: the last line is torn
+    assert not book.read_bytes().endswith(b"\n")
+    before = book.read_bytes().count(b"\n")
+    run(killed, quiet=True)
+    assert book.read_bytes().count(b"\n") == data.count(b"\n") + 1  # the torn line was closed and computed anew
+    assert 0 < before < data.count(b"\n")
+    for name in TABLES:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
 @pytest.mark.parametrize("name", ["smoke", "leaderboard", "maps", "blur_jpeg220", "biq2021"])
 def test_shipped_configurations_are_valid(name):
     from benchmark.leaderboard.config import load_leaderboard
