@@ -7,7 +7,6 @@ the same ladders: the same rung of both has the same distortions in the same pla
 
 import dataclasses
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -44,20 +43,36 @@ class RankedSets(Versions):
 
     def ordered(self) -> tuple[Tensor, Tensor]:
         """Rows of all pairs (worse, better) whose order is known: two rungs of one ladder, or a rung and clean."""
+        return self._rows_of(self.ordered_members())
+
+    def crossing(self) -> tuple[Tensor, Tensor]:
+        """Rows of pairs whose order is not known by construction: any rungs of neighboring ladders; may be none."""
+        return self._rows_of(self.crossing_members())
+
+    def ordered_members(self) -> list[tuple[int, int]]:
+        """Numbers of the versions (worse, better) of the pairs of a photo whose order is known."""
         pairs = []
         for ladder in range(self.ladders):
             climb = [0, *(self.version(ladder, rung) for rung in range(self.rungs))]
-            pairs += [self.rows(climb[worse], climb[better]) for worse in range(len(climb)) for better in range(worse)]
-        return torch.cat([worse for worse, _ in pairs]), torch.cat([better for _, better in pairs])
+            pairs += [(climb[worse], climb[better]) for worse in range(len(climb)) for better in range(worse)]
+        return pairs
 
-    def unordered(self) -> tuple[Tensor, Tensor]:
-        """Rows of pairs whose order is not known by construction: last rungs of neighboring ladders; may be none."""
-        last = [self.version(ladder, self.rungs - 1) for ladder in range(self.ladders)]
-        pairs = [self.rows(one, other) for one, other in pairwise(last)]
-        if not pairs:
-            empty = torch.zeros(0, dtype=torch.int64, device=self.images.device)
-            return empty, empty
-        return torch.cat([one for one, _ in pairs]), torch.cat([other for _, other in pairs])
+    def crossing_members(self) -> list[tuple[int, int]]:
+        """The same of the pairs of ``crossing``."""
+        rungs = range(self.rungs)
+        return [
+            (self.version(ladder, one), self.version(ladder + 1, other))
+            for ladder in range(self.ladders - 1)
+            for one in rungs
+            for other in rungs
+        ]
+
+    def _rows_of(self, members: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Pair by pair, photo by photo."""
+        versions = torch.tensor(members, dtype=torch.int64, device=self.images.device).reshape(-1, 2)
+        photos = torch.arange(self.photos, device=self.images.device)
+        first, second = (versions.T[:, :, None] * self.photos + photos).flatten(1)
+        return first, second
 
 
 def rung_factors(indices: NDArray[np.int64], rungs: int, slots: int, seed: int) -> NDArray[np.float64]:

@@ -131,9 +131,10 @@ class ScoreStageConfig(StageConfig):
     temperature: Rate = 0.07
     weight_rank: Weight = 1.0
     weight_contrast: Weight = 0.5
-    weight_consensus: Weight = 0.0  # of the agreement with the teachers on strongest rungs of different ladders
-    margin_severity: Rate = 0.05  # by which severities against the clean crop differ, for rungs and for agreed pairs
-    teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``; a pair on which they disagree is not learned from
+    weight_detour: Weight = 1.0  # of the squared error of scores against their detour over the clean crop
+    weight_consensus: Weight = 0.0  # of the squared error of severities against the mean rank of the teachers
+    margin_severity: Rate = 0.02  # by which severities against the clean crop differ from rung to rung
+    teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreStageConfig":
@@ -141,8 +142,8 @@ class ScoreStageConfig(StageConfig):
             raise ValueError("crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
-        if self.weight_consensus and not (self.teachers and self.ladders > 1):
-            raise ValueError("weight_consensus needs teachers, and at least two ladders to compare")
+        if self.weight_consensus and not self.teachers:
+            raise ValueError("weight_consensus needs teachers")
         return self
 
 

@@ -1,20 +1,22 @@
-"""Which of two distorted photos is worse, where several closed-form metrics agree (discriminable pairs, dipIQ).
+"""How bad distorted photos are, by what several closed-form metrics say together.
 
 Orders known by construction say nothing about the exchange rate between families: is this blur worse than that noise?
-Closed-form metrics were designed, not trained on ratings, and where all of them agree they are mostly right (Ma et al.,
-dipIQ, IEEE TIP 2017). Where they do not, nothing is learned.
+Closed-form metrics were designed, not trained on ratings. Each has its blind spots, and they are not the same ones, so
+ranks are taken together before anything is learned from them (as in Ye et al., "Beyond human opinion scores: blind
+image quality assessment based on synthetic scores", CVPR 2014).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.ranked import RankedSets
 from pyiqa_pixelperfect.errors import MissingDependencyError
 
-__all__ = ["TEACHERS", "consensus_votes", "load_teachers", "ranked_votes"]
+__all__ = ["TEACHERS", "consensus_ranks", "judge_versions", "load_teachers"]
 
 Teacher = Callable[[Tensor, Tensor], Tensor]
 
@@ -59,31 +61,38 @@ def _turned(function: Callable[..., Tensor], higher_is_better: bool) -> Teacher:
 
 
 @torch.no_grad()
-def consensus_votes(teachers: Sequence[Teacher], images: Tensor, others: Tensor, references: Tensor) -> Tensor:
-    """Compare two distorted versions of the same photos.
-
-    Args:
-        teachers: from ``load_teachers``.
-        images: (N, 3, H, W) in [0, 1].
-        others: same shape.
-        references: same shape, the clean photos of both.
+def judge_versions(sets: RankedSets, teachers: Sequence[Teacher]) -> Tensor:
+    """What each teacher says of each distorted version against its clean photo.
 
     Returns:
-        (N,): 1 where every teacher finds the image better than the other, -1 where every one finds it worse, else 0.
+        (V * photos, T), version by version, higher for better; T = 0 without teachers.
     """
-    both = torch.cat((images, others))
-    signs = []
-    for teacher in teachers:
-        first, second = teacher(both, references.repeat(2, 1, 1, 1)).chunk(2)
-        signs.append((first - second).sign())
-    total = torch.stack(signs).sum(0)
-    return torch.where(total.abs() == len(teachers), total.sign(), torch.zeros_like(total))
+    images = sets.images[sets.photos :]
+    if not teachers:
+        return images.new_zeros(len(images), 0)
+    clean = sets.images[: sets.photos]
+    return torch.cat([
+        torch.stack([teacher(version, clean) for teacher in teachers], dim=1)
+        for version in images.split(sets.photos)
+    ])  # fmt: skip
 
 
-def ranked_votes(sets: RankedSets, teachers: Sequence[Teacher]) -> Tensor:
-    """Votes (N,) on the pairs of ``sets.unordered()``; all 0 without teachers."""
-    image, other = sets.unordered()
-    if not teachers or not len(image):
-        return sets.images.new_zeros(len(image))
-    clean = image % sets.photos
-    return consensus_votes(teachers, sets.images[image], sets.images[other], sets.images[clean])
+def consensus_ranks(judged: Tensor) -> Tensor:
+    """How bad each version is, by the mean of its ranks among all versions.
+
+    Ranks, since the units of the teachers have nothing in common: 0.5 is worse than half of all versions.
+
+    Args:
+        judged: (..., T), what T teachers say, higher for better.
+
+    Returns:
+        (...) in (0, 1), higher for worse.
+
+    Raises:
+        ValueError: T is 0.
+    """
+    if not judged.shape[-1]:
+        raise ValueError("a consensus needs at least one teacher")
+    columns = -judged.flatten(0, -2).cpu().double().numpy()
+    ranks = rankdata(columns, axis=0).mean(axis=1) / (len(columns) + 1)
+    return torch.from_numpy(ranks).to(judged).reshape(judged.shape[:-1])

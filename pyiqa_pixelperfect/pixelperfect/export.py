@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import ConfigError, MissingDependencyError
 from pyiqa_pixelperfect.images import MINIMUM_SIZE
+from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, crop_cells, split_pyramid
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
-from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import describe_pairs
 
 __all__ = ["export_onnx"]
@@ -40,8 +41,8 @@ class _Pair(nn.Module):
     def forward(self, image: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
         pyramid = self.maps.encode(torch.cat((image, reference)))
         logits = crop_cells(self.maps.fuse(*split_pyramid(pyramid)), image.shape)
-        error = mean_squared_error(image, reference)
-        pairs = describe_pairs(logits, picture_statistics(image), picture_statistics(reference), error)
+        unlike = dissimilarity(view_of(image), view_of(reference))
+        pairs = describe_pairs(logits, picture_statistics(image), picture_statistics(reference), unlike)
         whole = F.interpolate(logits, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
         return self.score(pairs), torch.sigmoid(whole[..., : image.shape[-2], : image.shape[-1]])
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["agreement_loss", "family_loss", "hinge_loss", "info_nce", "map_loss", "map_target"]
+__all__ = ["family_loss", "hinge_loss", "info_nce", "map_loss", "map_target"]
 
 FAINTEST = 0.1  # amount from which a cell has a family to be told
 LEAD = 1.5  # by which the strongest family of a cell must lead, or none is the right one
@@ -85,21 +85,6 @@ def hinge_loss(better: Tensor, worse: Tensor, *, margin: float = 1.0) -> Tensor:
         Scalar.
     """
     return F.relu(margin - (better - worse)).mean()
-
-
-def agreement_loss(scores: Tensor, votes: Tensor, *, margin: float = 1.0) -> Tensor:
-    """Hinge loss of the pairs that have a vote (ours).
-
-    Args:
-        scores: (N,) relational scores, > 0 = the image is better.
-        votes: (N,) 1 = the image is better, -1 = it is worse, 0 = nobody knows, and the pair costs nothing.
-        margin: score in the direction of the vote from which a pair costs nothing.
-
-    Returns:
-        Scalar: the mean over pairs with a vote; 0 if there is none.
-    """
-    cost = F.relu(margin - votes * scores) * votes.abs()
-    return cost.sum() / votes.abs().sum().clamp_min(1.0)
 
 
 def info_nce(anchors: Tensor, positives: Tensor, *, temperature: float = 0.07) -> Tensor:

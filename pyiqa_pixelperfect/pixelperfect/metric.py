@@ -30,6 +30,7 @@ from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weigh
 __all__ = ["PixelPerfect"]
 
 _CLASS = "PixelPerfect"
+_FOUND_EVERYWHERE = 1e-4  # amount that every place has at least, so that a score has a place even where maps are silent
 _FULL_MAPS = 2**24  # pixels of the largest picture whose maps are brought to its full size: 56 bytes a pixel
 
 
@@ -115,7 +116,7 @@ class PixelPerfect(nn.Module):
             reference: same shape.
 
         Returns:
-            (B,) scores ``S``: > 0 = the image is better, 0 = equal, higher is better; ``S(a, b) = -S(b, a)``.
+            (B,) scores in (-1, 1): > 0 = the image is better, 0 = equal, higher is better; ``S(a, b) = -S(b, a)``.
 
         Raises:
             ImageError: wrong type, rank, channels or size, not finite, or shapes that differ.
@@ -134,11 +135,12 @@ class PixelPerfect(nn.Module):
 
         Its mean is the score (exactly so if the sides are multiples of 4). Arguments and errors as ``forward``.
         """
-        pair, network = _pictures(image, reference), self.score_network
+        pair = _pictures(image, reference)
         pairs, logits = describe(self.map_network, *pair)
-        verdict = network.verdict(network.lead(network.relation(pairs))).reshape(-1, 1, 1)
-        cells = verdict * network.severity(pairs, torch.tanh(logits / 2.0).abs())
-        return _full_size(cells.unsqueeze(1), pair[0].shape)
+        # The score is spread over the picture in the proportions of what the maps found, all families together.
+        found = torch.tanh(logits / 2.0).abs().sum(1, keepdim=True) + _FOUND_EVERYWHERE
+        cells = self.score_network(pairs).reshape(-1, 1, 1, 1) * found / found.mean((2, 3), keepdim=True)
+        return _full_size(cells, pair[0].shape)
 
     @torch.no_grad()
     def compare(self, image: ImageInput, reference: ImageInput, *, tile: int | None = None) -> Comparison:

@@ -1,4 +1,4 @@
-"""From pictures to what the score reads: maps, statistics and pixels of pairs, whole or tile by tile.
+"""From pictures to what the score reads: maps, statistics and dissimilarity of pairs, whole or tile by tile.
 
 Nothing is computed twice: a picture that stands beside many is encoded and described once.
 """
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from pyiqa_pixelperfect.pictures import Picture, return_memory
-from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
+from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, describe_pairs
 from pyiqa_pixelperfect.pixelperfect.tiling import CellMap, CellMeans, TiledNetwork, encode_tile, fuse_tile, tiles_of
 
@@ -30,12 +31,12 @@ def describe(
         The descriptions, and the logits of the maps, (B, K, ceil(H/4), ceil(W/4)).
     """
     statistics = [picture_statistics(side.distinct()).expand(len(side), -1) for side in (image, reference)]
-    error = mean_squared_error(image, reference)
+    unlike = dissimilarity(*(view_of(side.distinct()) for side in (image, reference))).expand(len(image), -1)
     means, whole = CellMeans(), CellMap(image.shape)
     for part in tiles_of(image.height, image.width, network, tile):
         first, second = encode_tile(network, (image, reference), part)
         logits = fuse_tile(network, first, second, part)
-        means.add(describe_pairs(logits, statistics[0], statistics[1], error), logits[0, 0].numel())
+        means.add(describe_pairs(logits, statistics[0], statistics[1], unlike), logits[0, 0].numel())
         whole.add(logits, part)
         if tile:
             return_memory()
@@ -58,14 +59,16 @@ def describe_all(
         these are among the pairs.
     """
     statistics = [picture_statistics(picture) for picture in pictures]
-    errors = [mean_squared_error(pictures[i], pictures[j]) for i, j in pairs]
+    views = [view_of(picture) for picture in pictures]
+    unlike = [dissimilarity(views[i], views[j]) for i, j in pairs]
+    del views  # of large pictures: room for tiles
     means, last = [CellMeans() for _ in pairs], len(pictures) - 1
     maps = {i: CellMap(pictures[i].shape) for i, j in pairs if j == last}
     for part in tiles_of(pictures[0].height, pictures[0].width, network, tile):
         pyramids = [encode_tile(network, [picture], part)[0] for picture in pictures]
-        for (i, j), error, pair in zip(pairs, errors, means, strict=True):
+        for (i, j), apart, pair in zip(pairs, unlike, means, strict=True):
             logits = fuse_tile(network, pyramids[i], pyramids[j], part)
-            pair.add(describe_pairs(logits, statistics[i], statistics[j], error), logits[0, 0].numel())
+            pair.add(describe_pairs(logits, statistics[i], statistics[j], apart), logits[0, 0].numel())
             if j == last:
                 maps[i].add(logits, part)
     return [pair.joined() for pair in means], [maps[i].joined() for i in sorted(maps)]

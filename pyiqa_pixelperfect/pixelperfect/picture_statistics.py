@@ -18,8 +18,9 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
+from pyiqa_pixelperfect.pixelperfect.histogram_gaps import GAPS, HistogramGaps
 
-__all__ = ["STATISTICS", "mean_squared_error", "picture_statistics"]
+__all__ = ["STATISTICS", "picture_statistics"]
 
 TONE_QUANTILES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.995, 1.0)
 STEP_QUANTILES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
@@ -36,10 +37,10 @@ STEP_SAMPLES = 32_768  # steps that quantiles of steps are taken of, about
 #: Length of the vector: tone quantiles of 3 colors, 3 opponent planes, saturation and chroma; of the tone parts color,
 #: chroma, steps between pixels in 3 planes and between cells; lightness, chroma and steps of the rings; clipping of 3
 #: colors at both ends; deviation of 3 planes; of the steps between neighbors in 3 planes the mean at each scale,
-#: quantiles and the share of flat ones at the fine scales.
+#: quantiles and the share of flat ones at the fine scales; gaps and peaks of histograms.
 STATISTICS = (
     8 * len(TONE_QUANTILES) + 7 * TONE_PARTS + 3 * RINGS + 6 + 3
-    + 3 * SCALES + 3 * FINE_SCALES * (len(STEP_QUANTILES) + 1)
+    + 3 * SCALES + 3 * FINE_SCALES * (len(STEP_QUANTILES) + 1) + GAPS
 )  # fmt: skip
 
 
@@ -54,12 +55,13 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
     """
     picture = images if isinstance(images, Picture) else Picture(images)
     coarse, detail = _Rows(picture.height // POOLING), _Rows(picture.height // POOLING)
-    clipped = [_Mean(), _Mean()]
+    clipped, gaps = [_Mean(), _Mean()], HistogramGaps(picture.height, picture.width)
     scales = [_Steps(picture.height >> scale, picture.width >> scale, scale < FINE_SCALES) for scale in range(SCALES)]
     for strip in picture.strips():
         coarse.add(_pooled(strip, POOLING))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
             share.add((NEAR_END - (strip - end).abs_()).relu_())
+        gaps.add(strip)
         planes = opponent_planes(strip)
         for scale, gathered in enumerate(scales):
             planes = _pooled(planes, 2) if scale else planes
@@ -70,17 +72,8 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
     shares = torch.stack([share.value() for share in clipped], dim=1) / NEAR_END
     shares = shares / (shares + 0.02)  # small ones spread out, since they tell most
     cells = _cells(coarse.whole, detail.whole)
-    parts = [*cells, shares, *(part for gathered in scales for part in gathered.parts())]
+    parts = [*cells, shares, *(part for gathered in scales for part in gathered.parts()), gaps.value()]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
-
-
-def mean_squared_error(image: Tensor | Picture, reference: Tensor | Picture) -> Tensor:
-    """Mean squared difference of all values of pictures (B, 3, H, W), (B,)."""
-    error = _Mean()
-    first, second = (side if isinstance(side, Picture) else Picture(side) for side in (image, reference))
-    for one, other in zip(first.strips(), second.strips(), strict=True):
-        error.add((one - other).square_())
-    return error.value().mean(1)
 
 
 class _Mean:

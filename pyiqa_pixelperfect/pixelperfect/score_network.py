@@ -1,22 +1,20 @@
 """The relational score of Pixel Perfect (Khan et al., arXiv 2605.02863): which of two pictures is better, how much.
 
 ``RelationalScoreNet`` reads the maps and, at a glance, both pictures: ``S(a, b) = verdict * severity``. The *verdict*
-in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole; the
-*severity* says how far they are apart: a weighted geometric mean of what the maps found, amounts of all families added
-up, and of how far statistics and pixels lie apart, since the strongest distortions look like several families at once,
-none at its full amount.
+in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole. The *severity*
+in [0, 1) says how bad their difference is: see ``severity``. Two pictures that are damaged in different ways lie far
+apart and may still be equally good; the verdict is then near 0, so that ``S(a, b)`` is about the difference of what
+each of them has against the undamaged picture, and scores of pairs add up.
 
 Deviations from the paper, and why:
 
 * Anti-symmetry holds by construction: the verdict is ``tanh(u(a, b) - u(b, a))``, the severity does not know the order.
-* The score reads the maps, not the features below them. Amounts rise with what was done in nearly every case, so what
-  is left to learn is the direction, and for that many pairs are needed, each seen often: a small network on a few
-  hundred numbers per pair, which are computed once.
+* The score reads the maps, not the features below them. What the maps do not hold is the direction, and for that many
+  pairs are needed, each seen often: a small network on a few hundred numbers per pair, which are computed once.
 * Statistics of whole pictures come in beside the maps: see ``picture_statistics``. Only their differences count, and
   only relative to one another: what a picture shows must not decide, and a faint change points where a strong one does.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -24,17 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import STATISTICS
+from pyiqa_pixelperfect.pixelperfect.severity import Severity
 
 __all__ = ["PairDescription", "RelationalScoreNet", "describe_pairs"]
 
 FAINT = 0.02  # of a deviation: differences of statistics below that, all together, begin to vanish
 FAINT_AMOUNT = 0.01  # the same for the mean amounts of all families together
-PIXELS_SCALE = 10.0  # brings differences of pixels, 0.1 where they are strong, to the size of the others
 VERDICT_SLOPE = 2.0  # a lead of the hinge loss's margin, 1, is a verdict of 0.96
-FAINT_ERROR = 1e-6  # of mean squared error, below which its root begins to vanish: a third of an 8-bit step
-FOUND_POWER = 0.1  # of what the maps found; the rest is distance. Learned it is 0.34, and 1 step in 300 is out of order
-FAINT_FINDING = 1e-4  # of the sum of amounts: below that severity falls in proportion, so that gradients stay finite
-FAINT_DISTANCE = 1e-3  # what distances are raised by, for the same reason
 SHARE_SCALE = 4.0  # brings shares of families to about the size of the standardized differences
 
 
@@ -44,20 +38,20 @@ class PairDescription(NamedTuple):
     difference: Tensor  # (B, STATISTICS), statistics of the image minus those of the reference
     mean: Tensor  # (B, K) in [-1, 1], mean signed map of each family
     amounts: Tensor  # (B, K) in [0, 1], mean absolute signed map of each family
-    error: Tensor  # (B,) in [0, 1], mean squared difference of all values
+    unlike: Tensor  # (B, DISSIMILARITIES), how unlike the two are
 
 
-def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, error: Tensor) -> PairDescription:
-    """Describe pairs by their maps, the statistics of their pictures and the distance of their pixels.
+def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, unlike: Tensor) -> PairDescription:
+    """Describe pairs by their maps, the statistics of their pictures and how unlike these are.
 
     Args:
         logits: (B, K, h, w) of the maps, without cells of padding.
         image: (B, STATISTICS), ``picture_statistics`` of the images.
         reference: likewise of the references.
-        error: (B,), mean squared difference of all values of the two pictures.
+        unlike: (B, DISSIMILARITIES), ``dissimilarity`` of both.
     """
     signed = torch.tanh(logits / 2.0).flatten(2)  # 2F - 1
-    return PairDescription(image - reference, signed.mean(2), signed.abs().mean(2), error)
+    return PairDescription(image - reference, signed.mean(2), signed.abs().mean(2), unlike)
 
 
 class RelationalScoreNet(nn.Module):
@@ -88,15 +82,13 @@ class RelationalScoreNet(nn.Module):
         )
         self.head = nn.Linear(hidden, 1, bias=False)  # a bias would cancel in u(a, b) - u(b, a)
         self.project = nn.Linear(hidden, embedding)
-        # All families weigh the same until ladders and the consensus of other metrics say how they compare.
-        self.family_weights = nn.Parameter(torch.zeros(families))
-        self.distance_weights = nn.Parameter(torch.tensor([-1.0, 1.0]))  # of statistics and of pixels
-        self.gain = nn.Parameter(torch.tensor(0.0))
+        self.severity_network = Severity()
 
     @torch.no_grad()
-    def standardize(self, differences: Iterable[Tensor]) -> None:
-        """Take the usual size of the difference in each statistic from pairs, (N, STATISTICS) at a time."""
-        self.spread.copy_(torch.cat(list(differences)).square().mean(0).sqrt() + 0.02)
+    def standardize(self, pairs: PairDescription) -> None:
+        """Take the usual size of every difference from pairs."""
+        self.spread.copy_(pairs.difference.square().mean(0).sqrt() + 0.02)
+        self.severity_network.standardize(pairs.unlike)
 
     def distance(self, pairs: PairDescription) -> Tensor:
         """How far the statistics of two pictures are apart, (B,), in usual deviations; 0 if they are equal."""
@@ -126,20 +118,10 @@ class RelationalScoreNet(nn.Module):
         """Which picture is better, (B,) in (-1, 1): positive if it is the image."""
         return torch.tanh(VERDICT_SLOPE * lead)
 
-    def severity(self, pairs: PairDescription, amounts: Tensor | None = None) -> Tensor:
-        """How far pictures are apart, (B,); 0 if they are equal.
-
-        Args:
-            pairs: from ``describe_pairs``.
-            amounts: (B, K, ...) of all places instead; their severities, (B, ...), have that of the pair as their mean.
-        """
-        importance = len(self.family_weights) * torch.softmax(self.family_weights, dim=0)  # 1 in the mean
-        statistics_weight, pixels_weight = F.softplus(self.distance_weights)
-        pixels = (pairs.error + FAINT_ERROR).sqrt() - FAINT_ERROR**0.5
-        distance = statistics_weight * self.distance(pairs) + pixels_weight * PIXELS_SCALE * pixels
-        found = pairs.amounts @ importance + FAINT_FINDING
-        per_amount = self.gain.exp() * found.pow(FOUND_POWER - 1.0) * (distance + FAINT_DISTANCE).pow(1.0 - FOUND_POWER)
-        return torch.einsum("bk...,k,b->b...", pairs.amounts if amounts is None else amounts, importance, per_amount)
+    def severity(self, pairs: PairDescription) -> Tensor:
+        """How bad the difference of two pictures is, (B,) in [0, 1); 0 if they are equal."""
+        severity: Tensor = self.severity_network(pairs.unlike)
+        return severity
 
     def forward(self, pairs: PairDescription) -> Tensor:
         """Score B pairs.
@@ -148,6 +130,6 @@ class RelationalScoreNet(nn.Module):
             pairs: from ``describe_pairs``.
 
         Returns:
-            (B,) scores; > 0 = the image is better than the reference, higher is better.
+            (B,) scores in (-1, 1); > 0 = the image is better than the reference, higher is better.
         """
         return self.verdict(self.lead(self.relation(pairs))) * self.severity(pairs)

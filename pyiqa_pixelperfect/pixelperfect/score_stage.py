@@ -1,7 +1,8 @@
 """Stage 2: what one step of teaching the score network computes, from described pairs to a loss.
 
-It learns from sets of versions whose order is known by construction, and, by configuration, from pairs on whose order
-closed-form metrics agree. The map network is frozen, as in the paper. The loop is in ``trainer``.
+It learns from sets of versions whose order is known by construction, and, by configuration, from the ranks that
+closed-form metrics give these versions together. The map network is frozen, as in the paper. The loop is in
+``score_training``.
 """
 
 import torch
@@ -9,63 +10,86 @@ from torch import Tensor, nn
 
 from pyiqa_pixelperfect.pixelperfect.config import ScoreStageConfig
 from pyiqa_pixelperfect.pixelperfect.described import DescribedSets
-from pyiqa_pixelperfect.pixelperfect.losses import agreement_loss, hinge_loss, info_nce
+from pyiqa_pixelperfect.pixelperfect.losses import hinge_loss, info_nce
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 
 __all__ = ["ScoreStage", "ordered_share"]
+
+SMALLEST_SHARE = 0.1  # of the margin, that a pair of known order is asked for however little one is behind the other
 
 
 class ScoreStage(nn.Module):
     """Hinge over all ordered pairs of a set, and InfoNCE between sets of equal distortions (the paper's losses).
 
-    The hinge is on the lead, before the verdict is squashed and weighed: there the paper's margin of 1 means the same
-    for faint and for strong distortions. A second one is on the severity against the clean crop, which has to rise
-    from rung to rung; verdict and severity learn apart, so that neither makes up for the other.
+    Verdict and severity learn apart, so that neither makes up for the other. The verdict has three losses:
+
+    * ``rank``, the hinge, on the lead, before the verdict is squashed and weighed: there the paper's margin of 1 means
+      the same for faint and for strong distortions. Two rungs of a ladder are asked for a share of it, see ``detour``.
+    * ``detour``, squared error: ``S(a, b)`` should be what ``a`` has against the clean crop less what ``b`` has, also
+      where nobody knows by construction which is better. Scores that do are a scale.
+    * ``contrast``, InfoNCE.
+
+    The severity against the clean crop has two:
+
+    * ``climb``, a hinge: it has to rise from rung to rung.
+    * ``consensus``, squared error: it should be the rank that closed-form metrics give a version together.
     """
 
     def __init__(self, score: RelationalScoreNet, config: ScoreStageConfig) -> None:
         super().__init__()
         self.score, self.config = score, config
 
-    def forward(self, sets: DescribedSets) -> dict[str, Tensor]:
+    def forward(self, sets: DescribedSets, badness: Tensor | None = None) -> dict[str, Tensor]:
         """Return the total loss and its parts.
 
+        Args:
+            sets: described pairs.
+            badness: (C, 2, V) in (0, 1), from ``consensus.consensus_ranks``; ``None`` without teachers.
+
         Returns:
-            ``loss``, its parts ``rank``, ``climb``, ``contrast``, ``agreement``, and ``ordered``, the share of pairs
-            that are scored in their known order.
+            ``loss``, its parts, and ``ordered``, the share of pairs that are scored in their known order.
         """
         pairs = sets.pairs()
         relation = self.score.relation(pairs)
-        lead = self.score.lead(relation)
         shape = sets.amounts.shape[:3]
-        severity = self.score.severity(pairs).reshape(shape)[:, :, sets.to_clean] / self.config.margin_severity
-        worse, free = lead.reshape(shape).split((sets.known, shape[2] - sets.known), dim=2)
+        lead = self.score.lead(relation).reshape(shape)
+        severity = self.score.severity(pairs).reshape(shape)
+        against_clean = severity[:, :, sets.to_clean]
+        climb = against_clean[:, :, sets.ladders - 1]
+        apart = severity.detach()
+        behind = self._behind(against_clean.detach(), sets.members)
+        worse, ahead = lead[..., : sets.known], -behind[..., : sets.known]
+        share = (ahead / apart[..., : sets.known].clamp_min(1e-6)).clamp(SMALLEST_SHARE, 1.0)
         parts = {
             # Pairs are (worse, better), and S(better, worse) = -S(worse, better).
-            "rank": hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin),
-            "climb": hinge_loss(severity[..., 1:], severity[..., :-1]),
+            "rank": hinge_loss(-worse / share, torch.zeros_like(worse), margin=self.config.margin),
+            "detour": (self.score.verdict(lead) * apart - behind).square().mean(),
             "contrast": self._contrast(relation.reshape(*shape, -1), sets),
-            "agreement": self._agreement(free, severity[..., -1], sets.votes),
+            "climb": hinge_loss(climb[..., 1:], climb[..., :-1], margin=self.config.margin_severity),
         }
         weights = {
             "rank": self.config.weight_rank,
-            "climb": self.config.weight_rank,
+            "detour": self.config.weight_detour,
             "contrast": self.config.weight_contrast,
-            "agreement": self.config.weight_consensus,
+            "climb": self.config.weight_rank,
         }
+        if badness is not None:
+            parts["consensus"] = (against_clean - badness).square().mean()
+            weights["consensus"] = self.config.weight_consensus
         total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts, "ordered": (worse < 0).float().mean()}
 
+    def _behind(self, against_clean: Tensor, members: Tensor) -> Tensor:
+        """``S`` of each pair by the detour over the clean crop, (C, 2, P); negative: the image is the worse one."""
+        nothing = against_clean.new_zeros(*against_clean.shape[:2], 1)
+        badness = torch.cat((nothing, against_clean), dim=2)
+        return badness[:, :, members[:, 1]] - badness[:, :, members[:, 0]]
+
     def _contrast(self, relation: Tensor, sets: DescribedSets) -> Tensor:
         """Positives: the same rung of the same distortions on another crop. Negatives: everything else."""
-        first, second = relation[:, :, sets.to_clean.flatten()].unbind(1)
+        first, second = relation[:, :, sets.to_clean].unbind(1)
         anchors, positives = (self.score.embed(part.flatten(0, 1)) for part in (first, second))
         return info_nce(anchors, positives, temperature=self.config.temperature)
-
-    def _agreement(self, lead: Tensor, severity: Tensor, votes: Tensor) -> Tensor:
-        """Votes judge a pair itself, and the severities of both against clean, (C, 2, L), beside one another."""
-        itself = agreement_loss(lead.flatten(), votes.flatten(), margin=self.config.margin)
-        return 0.5 * itself + 0.5 * agreement_loss((severity[..., 1:] - severity[..., :-1]).flatten(), votes.flatten())
 
 
 @torch.no_grad()

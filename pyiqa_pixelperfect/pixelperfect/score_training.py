@@ -1,7 +1,6 @@
 """Stage 2 of training: ranked sets are described by the frozen maps, then the score network learns from them."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,17 +12,10 @@ from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.ranked import ranked_sets
-from pyiqa_pixelperfect.errors import DataError
 from pyiqa_pixelperfect.pictures import return_memory
-from pyiqa_pixelperfect.pixelperfect.consensus import load_teachers, ranked_votes
-from pyiqa_pixelperfect.pixelperfect.described import (
-    DescribedSets,
-    describe_sets,
-    join_sets,
-    load_sets,
-    save_sets,
-    sets_tag,
-)
+from pyiqa_pixelperfect.pixelperfect.consensus import consensus_ranks, judge_versions, load_teachers
+from pyiqa_pixelperfect.pixelperfect.described import DescribedSets, describe_maps, describe_pictures, join_sets
+from pyiqa_pixelperfect.pixelperfect.description_files import DescribedBatch, settings_tag
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
@@ -74,40 +66,32 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
 def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> DescribedSets:
     """Describe the sets that are not described yet, batch by batch, and read all of them."""
     config, data, processes = run.config.score, run.config.data, run.processes
-    folder, tag = run.config.output / "described", sets_tag(maps, _settings(run))
-    batches = config.crops // config.photos
+    folder, settings = run.config.output / "described", _settings(run)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{batch:06d}.safetensors" for batch in range(batches)]
-    found = [load_sets(path, tag) for path in paths]
-    missing = [batch for batch in range(batches) if found[batch] is None]
+    tags = settings_tag(settings), settings_tag(settings, maps)
+    batches = [DescribedBatch(folder, number, *tags) for number in range(config.crops // config.photos)]
+    missing = [batch for batch in batches if any(batch.missing)]
     teachers = load_teachers(config.teachers) if config.weight_consensus else []
     dataset = CropDataset(run.photos, config.crop, data.smallest_scale, run.config.seed)
     processes.wait()  # or a fast process would write what a slow one still looks for
-    run.logbook.stage("described sets", batches, batches - len(missing))
+    run.logbook.stage("described sets", len(batches), len(batches) - len(missing))
     for batch in missing[processes.rank :: processes.world]:
-        sampler = StepSampler(batch, batch + 1, config.photos)
+        sampler = StepSampler(batch.number, batch.number + 1, config.photos)
         numbers, crops = next(crop_loader(dataset, sampler, data.workers))
         clean = crops.to(processes.device).float() / 255.0
         sets = ranked_sets(
             engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, seed=run.config.seed
         )
-        part = describe_sets(maps, sets, ranked_votes(sets, teachers)).to(torch.device("cpu"))
-        save_sets(paths[batch], part, tag)
-        found[batch] = part
+        pictures, found = batch.missing
+        batch.keep(
+            describe_pictures(sets, judge_versions(sets, teachers)) if pictures else None,
+            describe_maps(maps, sets) if found else None,
+        )
         return_memory()
         for _ in range(processes.world):
             run.logbook.advance("described sets")
     processes.wait()
-    return join_sets(_whole(part, path, tag) for part, path in zip(found, paths, strict=True))
-
-
-def _whole(part: DescribedSets | None, path: Path, tag: str) -> DescribedSets:
-    """A part of the sets, read if another process described it."""
-    part = part or load_sets(path, tag)
-    if part is None:
-        fix = "All processes must write into one folder: share it between machines."
-        raise DataError("described", f"sets that another process wrote to {path}", "none, or damaged ones", fix)
-    return part
+    return join_sets(batch.sets() for batch in batches)
 
 
 def _settings(run: Run) -> str:
@@ -117,23 +101,28 @@ def _settings(run: Run) -> str:
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
     kinds = (config.score.engine or config.engine).kinds
     catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
-    votes = bool(config.score.weight_consensus)
-    return json.dumps([score, rest, catalog, run.identity["photos"], votes], sort_keys=True)
+    judged = bool(config.score.weight_consensus)
+    return json.dumps([score, rest, catalog, run.identity["photos"], judged], sort_keys=True)
 
 
 def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:
     config, offset = run.config.score, run.config.maps.steps
-    score.standardize([sets.difference[:, :, : sets.known].flatten(0, 2)])
+    score.standardize(sets.pairs())
     stage = ScoreStage(score, config)
-    optimizer = torch.optim.AdamW(stage.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    # Weights of the severity are made positive, so decay would not make them small.
+    severity = list(score.severity_network.parameters())
+    verdict = [weight for name, weight in score.named_parameters() if not name.startswith("severity_network.")]
+    groups = [{"params": verdict, "weight_decay": config.weight_decay}, {"params": severity, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+    badness = consensus_ranks(sets.judged) if config.weight_consensus else None
     order = _Order(run.config.seed, len(sets))
     run.logbook.stage("score", config.steps, 0)
     for step in range(config.steps):
         rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        couples = order.couples(step * config.batch, config.batch).to(sets.votes.device)
-        losses = stage(sets.rows(couples))
+        couples = order.couples(step * config.batch, config.batch).to(sets.judged.device)
+        losses = stage(sets.rows(couples), None if badness is None else badness[couples])
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(stage.parameters(), config.clip).item()

@@ -15,6 +15,7 @@ from pyiqa_pixelperfect.distortions.ranked import ranked_sets
 from pyiqa_pixelperfect.distortions.versions import Versions, distorted_versions
 from pyiqa_pixelperfect.errors import MissingDependencyError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
+from pyiqa_pixelperfect.pixelperfect.consensus import judge_versions
 from pyiqa_pixelperfect.pixelperfect.described import describe_sets
 from pyiqa_pixelperfect.pixelperfect.losses import map_target
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
@@ -102,7 +103,7 @@ class HeldOut:
             for numbers, crops in self._cut(config.crop):
                 clean = crops.to(self.device).float() / 255.0
                 sets = ranked_sets(engine, clean, numbers.numpy(), rungs=config.rungs, seed=_SEED)
-                shares.append(ordered_share(score, describe_sets(maps, sets, sets.images.new_zeros(0))))
+                shares.append(ordered_share(score, describe_sets(maps, sets, judge_versions(sets, []))))
         return sum(shares) / len(shares)
 
     @torch.no_grad()

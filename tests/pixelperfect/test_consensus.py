@@ -1,13 +1,15 @@
-"""Votes: unanimous or none, each teacher turned so that higher is better."""
+"""What closed-form metrics say together: each turned so that higher is better, ranks against ranks."""
 
 import sys
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from pyiqa_pixelperfect.distortions.ranked import RankedSets
 from pyiqa_pixelperfect.errors import MissingDependencyError
-from pyiqa_pixelperfect.pixelperfect.consensus import TEACHERS, consensus_votes, load_teachers, ranked_votes
+from pyiqa_pixelperfect.pixelperfect.consensus import TEACHERS, consensus_ranks, judge_versions, load_teachers
 
 pytest.importorskip("piq")
 
@@ -21,6 +23,12 @@ def noisy(clean: torch.Tensor, deviation: float) -> torch.Tensor:
     return (clean + deviation * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
 
 
+def sets_of(*versions: torch.Tensor) -> RankedSets:
+    images = torch.cat(versions)
+    count = len(versions[0])
+    return RankedSets(images, torch.zeros(len(images), 1, 72, 72), count, ladders=1, rungs=len(versions) - 1)
+
+
 def noise_teacher(images, references):
     return -(images - references).square().mean((1, 2, 3))
 
@@ -32,29 +40,40 @@ def brightness_teacher(images, references):
 @pytest.mark.parametrize("name", TEACHERS)
 def test_every_teacher_prefers_less_noise(name):
     clean = scenes()
-    votes = consensus_votes(load_teachers([name]), noisy(clean, 0.02), noisy(clean, 0.2), clean)
-    assert votes.tolist() == [1, 1, 1]
-    assert consensus_votes(load_teachers([name]), noisy(clean, 0.2), noisy(clean, 0.02), clean).tolist() == [-1] * 3
+    judged = judge_versions(sets_of(clean, noisy(clean, 0.02), noisy(clean, 0.2)), load_teachers([name]))
+    mild, strong = judged[:, 0].chunk(2)
+    assert (mild > strong).all()
 
 
-def test_only_unanimous_votes_count():
-    clean = scenes(2) * 0.5 + 0.2
-    bright, dark = clean + 0.1, clean - 0.01
-    votes = consensus_votes([noise_teacher, brightness_teacher], bright, dark, clean)
-    assert votes.tolist() == [0, 0]  # nearer to clean, but darker
-    both = consensus_votes([noise_teacher, brightness_teacher], clean + 0.01, clean - 0.1, clean)
-    assert both.tolist() == [1, 1]
-    assert consensus_votes([noise_teacher], clean, clean, clean).tolist() == [0, 0]
-
-
-def test_votes_on_ranked_sets_compare_the_strongest_rungs_with_clean():
+def test_versions_are_judged_against_their_own_clean_photo():
     clean = scenes(2)
-    versions = [clean, noisy(clean, 0.01), noisy(clean, 0.02), noisy(clean, 0.1), noisy(clean, 0.2)]
-    sets = RankedSets(torch.cat(versions), torch.zeros(10, 1, 72, 72), 2, ladders=2, rungs=2)
-    assert ranked_votes(sets, [noise_teacher]).tolist() == [1, 1]
-    assert ranked_votes(sets, []).tolist() == [0, 0]
-    lone = RankedSets(torch.cat(versions[:3]), torch.zeros(6, 1, 72, 72), 2, ladders=1, rungs=2)
-    assert ranked_votes(lone, [noise_teacher]).tolist() == []
+    versions = [clean, noisy(clean, 0.02), noisy(clean, 0.1)]
+    judged = judge_versions(sets_of(*versions), [noise_teacher, brightness_teacher])
+    assert judged.shape == (4, 2)
+    for version in (1, 2):
+        for photo in range(2):
+            pair = versions[version][photo][None], clean[photo][None]
+            expected = [noise_teacher(*pair).item(), brightness_teacher(*pair).item()]
+            assert judged[2 * (version - 1) + photo].tolist() == pytest.approx(expected, abs=1e-7)
+    assert judge_versions(sets_of(*versions), []).shape == (4, 0)
+
+
+def test_ranks_are_means_over_teachers_and_high_for_bad():
+    judged = torch.randn(3, 2, 4, 3, generator=torch.Generator().manual_seed(3))
+    ranks = consensus_ranks(judged)
+    assert ranks.shape == (3, 2, 4)
+    flat = judged.reshape(24, 3).double().numpy()
+    expected = np.mean([stats.rankdata(-flat[:, teacher]) for teacher in range(3)], axis=0) / 25
+    np.testing.assert_allclose(ranks.flatten().numpy(), expected, rtol=1e-6)
+    assert 0 < ranks.min() < ranks.max() < 1
+
+
+def test_units_of_teachers_do_not_matter():
+    judged = torch.rand(10, 2, generator=torch.Generator().manual_seed(4))
+    stretched = torch.stack((judged[:, 0] * 1000, judged[:, 1] ** 3), dim=1)
+    assert torch.equal(consensus_ranks(judged), consensus_ranks(stretched))
+    with pytest.raises(ValueError, match="at least one teacher"):
+        consensus_ranks(torch.zeros(3, 0))
 
 
 def test_no_names_no_teachers_and_no_library(monkeypatch):

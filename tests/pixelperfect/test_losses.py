@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from pyiqa_pixelperfect.pixelperfect.losses import (
-    agreement_loss,
     family_loss,
     hinge_loss,
     info_nce,
@@ -19,7 +18,6 @@ from pyiqa_pixelperfect.pixelperfect.losses import (
     map_target,
 )
 from reference.losses import (
-    agreement_loop,
     family_loss_loop,
     hinge_loop,
     info_nce_loop,
@@ -89,15 +87,6 @@ def test_n5_hinge_loss_equals_its_twin(seed, count, margin):
     better, worse = np.random.default_rng(seed).normal(size=(2, count))
     ours = hinge_loss(torch.from_numpy(better), torch.from_numpy(worse), margin=margin)
     assert ours.item() == pytest.approx(hinge_loop(better.tolist(), worse.tolist(), margin), abs=1e-10)
-
-
-@CASES
-@given(SEEDS, st.integers(0, 12), st.floats(0.01, 3))
-def test_n5_agreement_loss_equals_its_twin(seed, count, margin):
-    generator = np.random.default_rng(seed)
-    scores, votes = generator.normal(size=count), generator.integers(-1, 2, count).astype(float)
-    ours = agreement_loss(torch.from_numpy(scores), torch.from_numpy(votes), margin=margin)
-    assert ours.item() == pytest.approx(agreement_loop(scores.tolist(), votes.tolist(), margin), abs=1e-10)
 
 
 @CASES

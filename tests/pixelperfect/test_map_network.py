@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, Encoder, crop_cells
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
-from pyiqa_pixelperfect.pixelperfect.picture_statistics import mean_squared_error, picture_statistics
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet, describe_pairs
 
 #: Pixels that a map cell can see to either side; found by measurement, see the test that pins it.
@@ -138,8 +139,8 @@ def test_n4_gradcheck_of_a_small_network():
         whole = image.clone()
         whole[..., 14:16, 9:11] = values
         logits = metric.map_network.fuse(*(metric.map_network.encode(picture) for picture in (whole, reference)))
-        error = mean_squared_error(whole, reference)
-        pairs = describe_pairs(logits, picture_statistics(whole), picture_statistics(reference), error)
+        unlike = dissimilarity(view_of(whole), view_of(reference))
+        pairs = describe_pairs(logits, picture_statistics(whole), picture_statistics(reference), unlike)
         return torch.sigmoid(logits), metric.score_network(pairs)
 
     assert answer(patch)[1].abs() > 0

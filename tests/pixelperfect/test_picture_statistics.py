@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import OPPONENT
+from pyiqa_pixelperfect.pixelperfect.histogram_gaps import HistogramGaps
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import (
     FLAT,
     NEAR_END,
@@ -81,7 +82,9 @@ def slow(image: np.ndarray) -> list[float]:
             numbers += [0.2 * np.log(q + 1e-3) for s in steps for q in quantiles(s, STEP_QUANTILES)]
             numbers += [np.maximum(0, 1 - s / FLAT).mean() for s in steps]
         fine = np.stack([pooled(plane, 2) for plane in fine])
-    return numbers
+    gaps = HistogramGaps(*image.shape[1:])  # which has a twin of its own
+    gaps.add(torch.from_numpy(image)[None])
+    return numbers + gaps.value()[0].tolist()
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 50), (96, 64)])

@@ -2,27 +2,32 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 from pyiqa_pixelperfect.pixelperfect.config import ScoreStageConfig
 from pyiqa_pixelperfect.pixelperfect.described import DescribedSets
-from pyiqa_pixelperfect.pixelperfect.losses import agreement_loss, hinge_loss, info_nce
+from pyiqa_pixelperfect.pixelperfect.dissimilarity import DISSIMILARITIES
+from pyiqa_pixelperfect.pixelperfect.losses import hinge_loss, info_nce
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import STATISTICS
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, RelationalScoreNet
-from pyiqa_pixelperfect.pixelperfect.score_stage import ScoreStage
+from pyiqa_pixelperfect.pixelperfect.score_stage import SMALLEST_SHARE, ScoreStage
 
-#: Two ladders of two rungs; 7 pairs: (1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (4, 3) are known, (2, 4) is not.
-TO_CLEAN = torch.tensor([[0, 1], [3, 4]])
+#: Two ladders of two rungs: 0 is clean, 1 and 2 climb, 3 and 4 climb; the first six pairs have a known order.
+MEMBERS = ((1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (4, 3), (1, 3), (1, 4), (2, 3), (2, 4))
+LADDERS = ((1, 2), (3, 4))
+TO_CLEAN = {1: 0, 2: 1, 3: 3, 4: 4}
 
 
 def described(seed: int = 0, couples: int = 3) -> DescribedSets:
     generator = torch.Generator().manual_seed(seed)
-    shape = (couples, 2, 7)
+    shape = (couples, 2, len(MEMBERS))
     amounts = torch.rand(*shape, 14, generator=generator)
     mean = amounts * (2 * torch.rand(*shape, 14, generator=generator) - 1)
-    votes = torch.randint(-1, 2, (couples, 2, 1), generator=generator).float()
-    difference, error = torch.randn(*shape, STATISTICS, generator=generator), torch.rand(*shape, generator=generator)
-    return DescribedSets(difference, mean, amounts, 0.02 * error, votes, TO_CLEAN)
+    difference = torch.randn(*shape, STATISTICS, generator=generator)
+    unlike = torch.rand(*shape, 1, generator=generator) * torch.rand(*shape, DISSIMILARITIES, generator=generator)
+    judged = torch.randn(couples, 2, 4, 2, generator=generator)
+    return DescribedSets(
+        difference, mean, amounts, unlike, judged, torch.tensor(MEMBERS), torch.tensor(LADDERS)
+    )  # fmt: skip
 
 
 def stage_of(**changes) -> ScoreStage:
@@ -34,91 +39,131 @@ def stage_of(**changes) -> ScoreStage:
 
 
 def one(sets: DescribedSets, couple: int, half: int, pair: int) -> PairDescription:
-    parts = (sets.difference, sets.mean, sets.amounts, sets.error)
+    parts = (sets.difference, sets.mean, sets.amounts, sets.unlike)
     return PairDescription(*(part[couple, half, pair][None] for part in parts))
 
 
-def lead(stage: ScoreStage, pairs: PairDescription) -> Tensor:
-    return stage.score.lead(stage.score.relation(pairs))[0]
+def answers(stage: ScoreStage, sets: DescribedSets, couple: int, half: int) -> tuple[list[float], list[float]]:
+    """Lead and severity of the pairs of one crop, each asked for by itself."""
+    pairs = [one(sets, couple, half, pair) for pair in range(len(MEMBERS))]
+    with torch.no_grad():
+        leads = [stage.score.lead(stage.score.relation(pair)).item() for pair in pairs]
+        return leads, [stage.score.severity(pair).item() for pair in pairs]
 
 
-def test_the_loss_is_hinge_and_info_nce_of_the_paper():
+def badness_of(severities: list[float]) -> list[float]:
+    """Severity of each version against clean, that of the clean one first."""
+    return [0.0, *(severities[TO_CLEAN[version]] for version in (1, 2, 3, 4))]
+
+
+CROPS = [(couple, half) for couple in range(3) for half in range(2)]
+
+
+def test_the_hinge_asks_for_the_whole_margin_against_clean_and_for_a_share_between_rungs():
+    stage, sets = stage_of().eval(), described()
+    costs = []
+    for crop in CROPS:
+        leads, severities = answers(stage, sets, *crop)
+        badness = badness_of(severities)
+        for pair, (worse, better) in enumerate(MEMBERS[:6]):
+            share = (badness[worse] - badness[better]) / severities[pair]
+            share = min(1.0, max(SMALLEST_SHARE, share))
+            assert better or share == pytest.approx(1.0)
+            costs.append(max(0.0, 1.0 + leads[pair] / share))  # pairs are (worse, better)
+    assert stage(sets)["rank"].item() == pytest.approx(sum(costs) / len(costs), rel=1e-4)
+
+
+def test_scores_are_compared_with_their_detour_over_clean():
+    stage, sets = stage_of().eval(), described(1)
+    errors = []
+    for crop in CROPS:
+        leads, severities = answers(stage, sets, *crop)
+        badness = badness_of(severities)
+        for pair, (image, reference) in enumerate(MEMBERS):
+            score = torch.tanh(torch.tensor(2 * leads[pair])).item() * severities[pair]
+            errors.append((score - (badness[reference] - badness[image])) ** 2)
+    assert stage(sets)["detour"].item() == pytest.approx(sum(errors) / len(errors), rel=1e-4)
+
+
+def test_severity_has_to_climb_and_to_be_the_rank_that_teachers_give():
+    stage, sets = stage_of(weight_consensus=1.0, teachers=["mdsi"], margin_severity=0.3).eval(), described(2)
+    ranks = torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(5))
+    steps, errors = [], []
+    for couple, half in CROPS:
+        badness = badness_of(answers(stage, sets, couple, half)[1])
+        steps += [max(0.0, 0.3 - (badness[high] - badness[low])) for low, high in LADDERS]
+        errors += [(badness[version] - ranks[couple, half, version - 1].item()) ** 2 for version in (1, 2, 3, 4)]
+    losses = stage(sets, ranks)
+    assert losses["climb"].item() == pytest.approx(sum(steps) / len(steps), rel=1e-4)
+    assert losses["consensus"].item() == pytest.approx(sum(errors) / len(errors), rel=1e-4)
+    assert "consensus" not in stage(sets)
+
+
+def test_info_nce_pairs_the_same_rungs_of_both_crops():
     stage, sets = stage_of().eval(), described()
     with torch.no_grad():
-        losses = stage(sets)
-        leads = torch.stack([lead(stage, one(sets, c, h, p)) for c in range(3) for h in range(2) for p in range(6)])
         vectors = [
-            [stage.score.embed(stage.score.relation(one(sets, c, h, p)))[0] for c in range(3) for p in (0, 1, 3, 4)]
+            [
+                stage.score.embed(stage.score.relation(one(sets, c, h, TO_CLEAN[v])))[0]
+                for c in range(3)
+                for v in TO_CLEAN
+            ]
             for h in range(2)
         ]
         contrast = info_nce(*(torch.stack(v) for v in vectors))
-        rungs = torch.stack([
-            torch.stack([stage.score.severity(one(sets, c, h, p))[0] for p in ladder])
-            for c in range(3) for h in range(2) for ladder in ((0, 1), (3, 4))
-        ])  # fmt: skip
-    climb = torch.relu(1.0 - (rungs[:, 1] - rungs[:, 0]) / 0.05).mean()
-    assert losses["climb"].item() == pytest.approx(climb.item(), rel=1e-4)
-    # Pairs are (worse, better): the lead of the better one is the negative.
-    assert losses["rank"].item() == pytest.approx(hinge_loss(-leads, torch.zeros(36)).item(), rel=1e-5)
-    assert losses["contrast"].item() == pytest.approx(contrast.item(), rel=1e-4)
-    assert losses["ordered"].item() == pytest.approx((leads < 0).float().mean().item())
-    parts = losses["rank"] + losses["climb"] + 0.5 * losses["contrast"]
-    assert losses["loss"].item() == pytest.approx(parts.item(), rel=1e-6)
-
-
-def test_votes_judge_the_pair_itself_and_both_against_clean():
-    stage, sets = stage_of(weight_consensus=0.7, teachers=["mdsi"], margin_severity=0.3).eval(), described(1)
-    with torch.no_grad():
-        losses = stage(sets)
-        itself, apart, votes = [], [], []
-        for couple in range(3):
-            for half in range(2):
-                itself.append(lead(stage, one(sets, couple, half, 6)))
-                first, second = (stage.score.severity(one(sets, couple, half, pair))[0] for pair in (1, 4))
-                apart.append((second - first) / 0.3)  # a vote for the first: it is the less severe one
-                votes.append(sets.votes[couple, half, 0])
-        votes = torch.stack(votes)
-        expected = 0.5 * agreement_loss(torch.stack(itself), votes, margin=1.0)
-        expected += 0.5 * agreement_loss(torch.stack(apart), votes)
-    assert votes.abs().sum() > 2
-    assert losses["agreement"].item() == pytest.approx(expected.item(), rel=1e-4)
-    parts = losses["rank"] + losses["climb"] + 0.5 * losses["contrast"] + 0.7 * losses["agreement"]
-    assert losses["loss"].item() == pytest.approx(parts.item(), rel=1e-6)
+        assert stage(sets)["contrast"].item() == pytest.approx(contrast.item(), rel=1e-4)
 
 
 def test_the_parts_weigh_as_told():
-    losses = stage_of(weight_rank=2.0, weight_contrast=0.0).eval()(described())
-    assert losses["loss"].item() == pytest.approx(2.0 * (losses["rank"] + losses["climb"]).item(), rel=1e-6)
+    weights = {"weight_rank": 2.0, "weight_detour": 3.0, "weight_contrast": 0.25, "weight_consensus": 5.0}
+    losses = stage_of(**weights, teachers=["mdsi"]).eval()(described(), torch.rand(3, 2, 4))
+    expected = 2 * losses["rank"] + 2 * losses["climb"] + 3 * losses["detour"]
+    expected = expected + 0.25 * losses["contrast"] + 5 * losses["consensus"]
+    assert losses["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_share_in_order_counts_known_pairs():
+    stage, sets = stage_of().eval(), described()
+    leads = [lead for crop in CROPS for lead in answers(stage, sets, *crop)[0][:6]]
+    assert stage(sets)["ordered"].item() == pytest.approx(sum(lead < 0 for lead in leads) / len(leads))
 
 
 def test_equal_pictures_are_not_in_order():
     sets = described()
-    nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("difference", "mean", "amounts", "error")}
-    losses = stage_of().eval()(DescribedSets(**nothing, votes=sets.votes, to_clean=TO_CLEAN))
+    nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("difference", "mean", "amounts", "unlike")}
+    equal = DescribedSets(**nothing, judged=sets.judged, members=sets.members, ladders=sets.ladders)
+    losses = stage_of(margin_severity=0.02).eval()(equal)
     assert losses["ordered"].item() == 0.0
-    assert losses["rank"].item() == losses["climb"].item() == pytest.approx(1.0)
+    assert losses["rank"].item() == pytest.approx(1.0)
+    assert losses["climb"].item() == pytest.approx(0.02)
+    assert losses["detour"].item() == 0.0
+    assert losses["rank"].item() == hinge_loss(torch.zeros(1), torch.zeros(1)).item()
 
 
 def test_verdict_and_severity_learn_apart():
-    stage = stage_of(weight_contrast=0.0).eval()
-    losses = stage(described())
-    losses["rank"].backward(retain_graph=True)
-    severity = [getattr(stage.score, name) for name in ("family_weights", "distance_weights", "gain")]
-    assert all(p.grad is None or not p.grad.any() for p in severity)
-    stage.zero_grad()
-    losses["climb"].backward()
-    assert all(p.grad.any() for p in severity)
-    assert all(p.grad is None or not p.grad.any() for p in stage.score.trunk.parameters())
+    stage = stage_of(weight_consensus=1.0, teachers=["mdsi"]).eval()
+    losses = stage(described(), torch.rand(3, 2, 4))
+    severity, verdict = list(stage.score.severity_network.parameters()), list(stage.score.trunk.parameters())
+    for name in ("rank", "detour", "contrast"):
+        losses[name].backward(retain_graph=True)
+        assert all(p.grad is None or not p.grad.any() for p in severity)
+        assert all(p.grad.any() for p in verdict)
+        stage.zero_grad()
+    for name in ("climb", "consensus"):
+        losses[name].backward(retain_graph=True)
+        assert all(p.grad.any() for p in severity)
+        assert all(p.grad is None or not p.grad.any() for p in verdict)
+        stage.zero_grad()
 
 
 def test_every_parameter_learns():
     stage = stage_of(weight_consensus=1.0, teachers=["mdsi"]).train()
-    stage(described())["loss"].backward()
+    stage(described(), torch.rand(3, 2, 4))["loss"].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in stage.score.parameters())
 
 
 def test_some_steps_put_a_small_set_in_order():
-    stage, sets = stage_of(weight_contrast=0.0, dropout=0.0), described(couples=4)
+    stage, sets = stage_of(weight_contrast=0.0, weight_detour=0.0, dropout=0.0), described(couples=4)
     optimizer = torch.optim.Adam(stage.parameters(), lr=0.01)
     before = stage(sets)["ordered"].item()
     for _ in range(100):

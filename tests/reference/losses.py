@@ -58,12 +58,6 @@ def hinge_loop(better: Sequence[float], worse: Sequence[float], margin: float) -
     return math.fsum(max(0.0, margin - (b - w)) for b, w in zip(better, worse, strict=True)) / len(better)
 
 
-def agreement_loop(scores: Sequence[float], votes: Sequence[float], margin: float) -> float:
-    """Mean of max(0, margin - v s) over the pairs with a vote; 0 if nobody votes."""
-    terms = [max(0.0, margin - v * s) for s, v in zip(scores, votes, strict=True) if v != 0]
-    return math.fsum(terms) / len(terms) if terms else 0.0
-
-
 def info_nce_loop(anchors: Array, positives: Array, temperature: float) -> float:
     """-log of the positive's share among exp(cosine / temperature), seen from either side; mean of everything."""
     count = len(anchors)
