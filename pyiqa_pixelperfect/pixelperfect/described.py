@@ -4,7 +4,7 @@ Stage 2 goes over the same pairs many times, and describing them is by far the m
 themselves, teachers included, is described apart from what the maps found: it outlives the maps.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
@@ -14,7 +14,6 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.ranked import RankedSets
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import Level, dissimilarity, view_of
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.map_stage import fuse_pairs
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription
 
@@ -96,9 +95,8 @@ def describe_pictures(sets: RankedSets, judged: Tensor) -> Part:
     """
     statistics = picture_statistics(sets.images)
     view = view_of(sets.images)
-    # Pair by pair, since all of them at once would be 21 times as much as all versions.
     difference, unlike = [], []
-    for image, reference in zip(*(rows.split(sets.photos) for rows in _pairs(sets)), strict=True):
+    for image, reference in _pairs(sets):
         difference.append(statistics[image] - statistics[reference])
         sides = ([Level(*(part[rows] for part in level)) for level in view] for rows in (image, reference))
         unlike.append(dissimilarity(*sides))
@@ -121,21 +119,28 @@ def describe_maps(maps: DistortionMapNet, sets: RankedSets) -> Part:
         maps: the map network, in evaluation mode.
         sets: of an even number of crops.
     """
-    signed = torch.tanh(fuse_pairs(maps, sets.images, *_pairs(sets)).float() / 2.0).flatten(2)
+    pyramid = maps.encode(sets.images.contiguous(memory_format=torch.channels_last))
+    mean, amounts = [], []
+    for image, reference in _pairs(sets):
+        logits = maps.fuse([level[image] for level in pyramid], [level[reference] for level in pyramid])
+        signed = torch.tanh(logits.float() / 2.0).flatten(2)
+        mean.append(signed.mean(2))
+        amounts.append(signed.abs().mean(2))
     return {
-        "mean": _by_couple(signed.mean(2), sets.photos),
-        "amounts": _by_couple(signed.abs().mean(2), sets.photos),
+        "mean": _by_couple(torch.cat(mean), sets.photos),
+        "amounts": _by_couple(torch.cat(amounts), sets.photos),
     }
 
 
-def _pairs(sets: RankedSets) -> tuple[Tensor, Tensor]:
-    known, crossing = sets.ordered(), sets.crossing()
-    return torch.cat((known[0], crossing[0])), torch.cat((known[1], crossing[1]))
+def _pairs(sets: RankedSets) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows of all photos, pair by pair: all pairs at once would be several times as much as all versions."""
+    for pairs in (sets.ordered(), sets.crossing()):
+        yield from zip(*(rows.split(sets.photos) for rows in pairs), strict=True)
 
 
 def _by_couple(rows: Tensor, photos: int) -> Tensor:
     """(pairs * photos, ...), pair by pair, photo p beside p + photos / 2, to (couples, 2, pairs, ...)."""
-    return rows.reshape(-1, 2, photos // 2, *rows.shape[1:]).movedim(2, 0).transpose(1, 2).contiguous()
+    return rows.reshape(len(rows) // photos, 2, photos // 2, *rows.shape[1:]).movedim(2, 0).transpose(1, 2).contiguous()
 
 
 def join_sets(parts: Iterable[DescribedSets]) -> DescribedSets:

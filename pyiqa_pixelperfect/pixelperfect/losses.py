@@ -73,13 +73,13 @@ def family_loss(prediction: Tensor, target: Tensor, *, sharpness: float = 3.0) -
     return costs.sum() / told.sum().clamp_min(1)
 
 
-def hinge_loss(better: Tensor, worse: Tensor, *, margin: float = 1.0) -> Tensor:
+def hinge_loss(better: Tensor, worse: Tensor, *, margin: float | Tensor = 1.0) -> Tensor:
     """Mean of ``max(0, margin - (better - worse))`` over ordered pairs.
 
     Args:
         better: scores of the better members of the pairs, any shape.
         worse: scores of the worse members, same shape.
-        margin: difference from which a pair costs nothing.
+        margin: difference from which a pair costs nothing; one number, or one for each pair.
 
     Returns:
         Scalar.

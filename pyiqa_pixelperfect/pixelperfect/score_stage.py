@@ -15,7 +15,7 @@ from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 
 __all__ = ["ScoreStage", "ordered_share"]
 
-SMALLEST_SHARE = 0.1  # of the margin, that a pair of known order is asked for however little one is behind the other
+SMALLEST_VERDICT = 0.1  # that a pair of known order is asked for, however little one is behind the other
 
 
 class ScoreStage(nn.Module):
@@ -24,7 +24,7 @@ class ScoreStage(nn.Module):
     Verdict and severity learn apart, so that neither makes up for the other. The verdict has three losses:
 
     * ``rank``, the hinge, on the lead, before the verdict is squashed and weighed: there the paper's margin of 1 means
-      the same for faint and for strong distortions. Two rungs of a ladder are asked for a share of it, see ``detour``.
+      the same for faint and for strong distortions. Two rungs of a ladder are asked for the lead that ``detour`` wants.
     * ``detour``, squared error: ``S(a, b)`` should be what ``a`` has against the clean crop less what ``b`` has, also
       where nobody knows by construction which is better. Scores that do are a scale.
     * ``contrast``, InfoNCE.
@@ -59,10 +59,10 @@ class ScoreStage(nn.Module):
         apart = severity.detach()
         behind = self._behind(against_clean.detach(), sets.members)
         worse, ahead = lead[..., : sets.known], -behind[..., : sets.known]
-        share = (ahead / apart[..., : sets.known].clamp_min(1e-6)).clamp(SMALLEST_SHARE, 1.0)
+        wanted = self.score.lead_of((ahead / apart[..., : sets.known].clamp_min(1e-6)).clamp_min(SMALLEST_VERDICT))
         parts = {
             # Pairs are (worse, better), and S(better, worse) = -S(worse, better).
-            "rank": hinge_loss(-worse / share, torch.zeros_like(worse), margin=self.config.margin),
+            "rank": hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin * wanted),
             "detour": (self.score.verdict(lead) * apart - behind).square().mean(),
             "contrast": self._contrast(relation.reshape(*shape, -1), sets),
             "climb": hinge_loss(climb[..., 1:], climb[..., :-1], margin=self.config.margin_severity),

@@ -29,8 +29,9 @@ class Severity(nn.Module):
     def __init__(self, hidden: int = 24) -> None:
         super().__init__()
         self.register_buffer("usual", torch.ones(DISSIMILARITIES))
-        self.inner = nn.Parameter(0.3 * torch.randn(hidden, 2 * DISSIMILARITIES) - 3.0)
-        self.outer = nn.Parameter(0.1 * torch.randn(hidden) - 1.5)
+        # Usual pairs begin in the middle of the range.
+        self.inner = nn.Parameter(0.3 * torch.randn(hidden, 2 * DISSIMILARITIES) - 5.0)
+        self.outer = nn.Parameter(0.1 * torch.randn(hidden) - 2.5)
 
     @torch.no_grad()
     def standardize(self, dissimilarities: Tensor) -> None:

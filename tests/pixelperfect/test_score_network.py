@@ -51,9 +51,16 @@ def test_a_description_holds_means_of_the_signed_maps_with_and_without_their_sig
 def test_the_score_is_the_verdict_times_the_severity():
     score, pairs = network(), some_pairs(3)
     with torch.no_grad():
-        verdict = torch.tanh(2 * score.lead(score.relation(pairs)))
+        verdict = torch.tanh(5 * score.lead(score.relation(pairs)))
         assert verdict.abs().max() > 0.01
         assert torch.equal(score(pairs), verdict * score.severity_network(pairs.unlike))
+
+
+def test_leads_and_verdicts_tell_the_same():
+    score = network()
+    verdicts = torch.tensor([0.0, 0.1, 0.5, 0.9, 0.99])
+    assert torch.allclose(score.verdict(score.lead_of(verdicts)), verdicts, atol=1e-6)
+    assert score.lead_of(torch.tensor([1.0, 2.0])).tolist() == [1.0, 1.0]
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)

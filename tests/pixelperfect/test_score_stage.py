@@ -1,15 +1,17 @@
 """Stage 2: its losses, written once more by the metric's own answers, and who learns from them."""
 
+import math
+
 import pytest
 import torch
 
 from pyiqa_pixelperfect.pixelperfect.config import ScoreStageConfig
 from pyiqa_pixelperfect.pixelperfect.described import DescribedSets
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import DISSIMILARITIES
-from pyiqa_pixelperfect.pixelperfect.losses import hinge_loss, info_nce
+from pyiqa_pixelperfect.pixelperfect.losses import info_nce
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import STATISTICS
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, RelationalScoreNet
-from pyiqa_pixelperfect.pixelperfect.score_stage import SMALLEST_SHARE, ScoreStage
+from pyiqa_pixelperfect.pixelperfect.score_stage import SMALLEST_VERDICT, ScoreStage
 
 #: Two ladders of two rungs: 0 is clean, 1 and 2 climb, 3 and 4 climb; the first six pairs have a known order.
 MEMBERS = ((1, 0), (2, 0), (2, 1), (3, 0), (4, 0), (4, 3), (1, 3), (1, 4), (2, 3), (2, 4))
@@ -59,17 +61,17 @@ def badness_of(severities: list[float]) -> list[float]:
 CROPS = [(couple, half) for couple in range(3) for half in range(2)]
 
 
-def test_the_hinge_asks_for_the_whole_margin_against_clean_and_for_a_share_between_rungs():
+def test_the_hinge_asks_for_the_whole_margin_against_clean_and_for_less_between_rungs():
     stage, sets = stage_of().eval(), described()
     costs = []
     for crop in CROPS:
         leads, severities = answers(stage, sets, *crop)
         badness = badness_of(severities)
         for pair, (worse, better) in enumerate(MEMBERS[:6]):
-            share = (badness[worse] - badness[better]) / severities[pair]
-            share = min(1.0, max(SMALLEST_SHARE, share))
-            assert better or share == pytest.approx(1.0)
-            costs.append(max(0.0, 1.0 + leads[pair] / share))  # pairs are (worse, better)
+            verdict = max(SMALLEST_VERDICT, (badness[worse] - badness[better]) / severities[pair])
+            wanted = 1.0 if verdict > 0.9999 else math.atanh(verdict) / 5
+            assert better or wanted == 1.0
+            costs.append(max(0.0, min(1.0, wanted) + leads[pair]))  # pairs are (worse, better)
     assert stage(sets)["rank"].item() == pytest.approx(sum(costs) / len(costs), rel=1e-4)
 
 
@@ -80,7 +82,7 @@ def test_scores_are_compared_with_their_detour_over_clean():
         leads, severities = answers(stage, sets, *crop)
         badness = badness_of(severities)
         for pair, (image, reference) in enumerate(MEMBERS):
-            score = torch.tanh(torch.tensor(2 * leads[pair])).item() * severities[pair]
+            score = torch.tanh(torch.tensor(5 * leads[pair])).item() * severities[pair]
             errors.append((score - (badness[reference] - badness[image])) ** 2)
     assert stage(sets)["detour"].item() == pytest.approx(sum(errors) / len(errors), rel=1e-4)
 
@@ -134,10 +136,9 @@ def test_equal_pictures_are_not_in_order():
     equal = DescribedSets(**nothing, judged=sets.judged, members=sets.members, ladders=sets.ladders)
     losses = stage_of(margin_severity=0.02).eval()(equal)
     assert losses["ordered"].item() == 0.0
-    assert losses["rank"].item() == pytest.approx(1.0)
+    assert losses["rank"].item() == pytest.approx(math.atanh(SMALLEST_VERDICT) / 5)
     assert losses["climb"].item() == pytest.approx(0.02)
     assert losses["detour"].item() == 0.0
-    assert losses["rank"].item() == hinge_loss(torch.zeros(1), torch.zeros(1)).item()
 
 
 def test_verdict_and_severity_learn_apart():

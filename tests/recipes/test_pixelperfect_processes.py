@@ -7,15 +7,8 @@ import sys
 import pytest
 import torch
 
-from pyiqa_pixelperfect.errors import DataError
-from pyiqa_pixelperfect.pixelperfect import score_training
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from recipes.runs import BRIEF, PROGRAM, arguments, log_of
-
-
-def test_descriptions_that_another_process_did_not_write_are_missed(tmp_path):
-    with pytest.raises(DataError, match=r"described: expected sets that another process wrote to .*none"):
-        score_training._whole(None, tmp_path / "000001.safetensors", "tag")
 
 
 @pytest.mark.slow

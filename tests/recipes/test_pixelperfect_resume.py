@@ -135,18 +135,17 @@ def test_other_photos_do_not_resume(straight, photos, tmp_path):
         train(config_of(manifest, tmp_path / "run", *BRIEF))
 
 
-def test_descriptions_are_made_once(straight, photos, monkeypatch):
+def test_descriptions_are_made_once_and_each_part_by_itself(straight, photos, monkeypatch):
     files = sorted((straight / "described").iterdir())
-    assert len(files) == 2
+    assert [file.name[:4] for file in files] == ["maps", "maps", "pict", "pict"]
     files[1].write_bytes(b"damaged")
-    made, describe = [], score_training.describe_sets
-
-    def count(*values: object):
-        made.append(values)
-        return describe(*values)
-
-    monkeypatch.setattr(score_training, "describe_sets", count)
+    made = []
+    for name in ("describe_maps", "describe_pictures"):
+        describe = getattr(score_training, name)
+        monkeypatch.setattr(
+            score_training, name, lambda *values, name=name, describe=describe: made.append(name) or describe(*values)
+        )
     before = tensors_of(straight / "pixelperfect.safetensors")
     train(config_of(photos, straight, *BRIEF))
-    assert len(made) == 1
+    assert made == ["describe_maps"]
     assert_same(before, tensors_of(straight / "pixelperfect.safetensors"))
