@@ -143,7 +143,7 @@ def test_rows_appear_without_an_import(bare, stand_in):
         "metric_opts": {"type": "PixelPerfectMetric"},
         "metric_mode": "FR",
         "lower_better": False,
-        "score_range": "-inf, inf",
+        "score_range": "-1, 1",
     }
 
 

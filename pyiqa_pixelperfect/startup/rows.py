@@ -26,13 +26,13 @@ METRIC_ROWS: dict[str, MetricRow] = {
         "metric_opts": {"type": "PixelPerfectMetric"},
         "metric_mode": "FR",
         "lower_better": False,
-        "score_range": "-inf, inf",  # 0: equal, above 0: the image is better than its reference
+        "score_range": "-1, 1",  # 0: equal, above 0: the image is better than its reference
     },
     "pixelperfect-swinv2": {
         "metric_opts": {"type": "PixelPerfectSwinV2Metric"},
         "metric_mode": "FR",
         "lower_better": False,
-        "score_range": "-inf, inf",  # needs pretrained_model_path=FILE
+        "score_range": "-1, 1",  # needs pretrained_model_path=FILE
     },
     "contrique": {
         "metric_opts": {"type": "ContriqueMetric"},
