@@ -21,7 +21,7 @@ __all__ = ["bars_figure", "run_figures", "scatter_figure", "speed_figure", "type
 
 _TYPE_COLORS = (LESS, MORE, "#1b7837", "#2166ac", "#8c510a", "#c51b7d")  # told apart when printed in gray, too
 _LONG = {"srcc": "SRCC", "within": "mean SRCC within references", "centered": "SRCC, centered by reference",
-         "accuracy": "two-alternative accuracy", "ap": "average precision of pairs that look the same"}  # fmt: skip
+         "accuracy": "two-alternative accuracy", "ap": "average precision of 'same'"}  # fmt: skip
 _MARGIN = 0.35
 
 
@@ -41,8 +41,8 @@ def run_figures(results: Results) -> dict[str, Figure]:
     times, where = results.interleaved_times()
     if times.empty:
         times, where = results.times(), "while scoring"
-    if len(board) and len(board.merge(times, on="metric")) > 1:
-        figures["speed"] = speed_figure(board, times, results.config.ours, where)
+    if len(board) and len(times) and len(board.merge(times, on="metric")) > 1:
+        figures["speed"] = speed_figure(board, times, results.config.ours, where, _averaged(results, board))
     return figures
 
 
@@ -128,7 +128,7 @@ def types_figure(standing: Standing, name: str, headline: str) -> Figure:
     return sheet.figure
 
 
-def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str) -> Figure:
+def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str, what: str) -> Figure:
     """Draw the average headline figure of every metric against its milliseconds per megapixel.
 
     Args:
@@ -136,6 +136,7 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
         times: per metric ``ms_per_megapixel`` with ``_low`` and ``_high``.
         ours: the metric in color.
         where: what the times are of, a few words.
+        what: what the board averages, a few words.
     """
     joined = board.merge(times, on="metric")
     joined = joined[joined["average"].notna()]
@@ -159,8 +160,15 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel(f"milliseconds per megapixel {where} (median, quartiles), log scale", fontsize=8, color=MUTED)
-    axes.set_ylabel("average headline figure", fontsize=8, color=MUTED)
+    axes.set_ylabel(what, fontsize=8, color=MUTED)
     return sheet.figure
+
+
+def _averaged(results: Results, board: pd.DataFrame) -> str:
+    sets = [item for item in results.scored if item.rated.name in board]
+    kinds = {_LONG[headline_of(item)] for item in sets}
+    words = kinds.pop() if len(kinds) == 1 else "headline figure"
+    return f"{words}, {sets[0].rated.name}" if len(sets) == 1 else f"{words}, weighted average over sets"
 
 
 def _scatter(upper: Axes, lower: Axes, scores: Values, ratings: Values, colors: list[str]) -> None:

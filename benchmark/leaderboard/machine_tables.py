@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.leaderboard.bootstrap import FEWEST_CONTENTS
 from benchmark.leaderboard.results import Results
 from benchmark.leaderboard.tables import Table, spread
 
@@ -59,8 +60,12 @@ def _maps(maps: Mapping[str, Any]) -> list[Table]:
         "ROC-AUC of pixels inside a region that an outside tool distorted against those outside, whatever the family."
     )
     tables = [Table("maps-where", "Where: our map beside the peers'", f"{note} {absent}".strip(), shown)]
-    figures, note = _figures(maps["figures"]), "Right family's map; see benchmark/README.md, localization."
-    tables.append(Table("maps-figures", "Our maps: where, which, which direction", note, figures))
+    count = int(maps["photo_count"])
+    few = f" Of {count} photos" + (
+        ", too few for intervals." if count < FEWEST_CONTENTS else ", which intervals resample."
+    )
+    figures, note = _figures(maps["figures"], count), "Right family's map; see benchmark/README.md, localization."
+    tables.append(Table("maps-figures", "Our maps: where, which, which direction", note + few, figures))
     tables += [_tools(maps["tools"]), _types(maps["types"])]
     signs = pd.DataFrame(maps["signs"])
     signs["direction"] = ["more" if value > 0 else "less" for value in signs["direction"]]
@@ -71,13 +76,17 @@ def _maps(maps: Mapping[str, Any]) -> list[Table]:
     for column in worst.columns[2:]:
         worst[column] = [f"{value:.1e}" for value in worst[column]]
     tables.append(Table("maps-antisymmetry", "Exchanging the images: largest violation", "", _text(worst)))
-    relations = _figures(maps["transitivity"])
+    relations = _figures(maps["transitivity"], count)
     note = "What each figure means: benchmark/README.md, transitivity."
-    return [*tables, Table("maps-transitivity", "Do scores of pairs fit together?", note, relations)]
+    return [*tables, Table("maps-transitivity", "Do scores of pairs fit together?", note + few, relations)]
 
 
-def _figures(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    rows = [(name, f"{f['mean']:.3f} ({f['low']:.3f} .. {f['high']:.3f})") for name, f in found.items()]
+def _figures(found: Mapping[str, Mapping[str, float]], photos: int) -> pd.DataFrame:
+    rows = []
+    for name, figure in found.items():
+        # One photo drawn again and again has no spread at all, and three have hardly any: that is no certainty.
+        ends = "" if photos < FEWEST_CONTENTS else f" ({figure['low']:.3f} .. {figure['high']:.3f})"
+        rows.append((name, f"{figure['mean']:.3f}{ends}"))
     return pd.DataFrame(rows, columns=["figure", "mean (95 %)"])
 
 

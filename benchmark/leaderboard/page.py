@@ -40,6 +40,7 @@ def results_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["has"] = lambda row, cell: cell in row
     return environment.get_template("leaderboard.html.j2").render(
         scale="",
         title=results.config.title,
@@ -55,8 +56,9 @@ def results_page(
 def _uri(figure: Figure) -> str:
     drawn, stream = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=_DOTS_PER_INCH)
-    # Few colors: a palette PNG is a third of a full one, without the smear of a lossy picture.
-    Image.open(drawn).convert("RGB").quantize(64).save(stream, "png", optimize=True)
+    # A palette PNG is a third of a full one, without the smear of a lossy picture. With fewer colors the one dot that
+    # is ours is mixed into those around it.
+    Image.open(drawn).convert("RGB").quantize(256).save(stream, "png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 

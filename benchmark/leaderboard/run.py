@@ -87,7 +87,7 @@ def _maps(config: LeaderboardConfig, *, quiet: bool) -> dict[str, Any]:
     metric = load_subject(None)  # on the CPU whatever the run's device: nothing is timed, and peers' maps are there
     maps, reasons = build_maps(metric, config.weights)
     found = map_results(metric, maps, photos, seed=config.seed, quiet=quiet)
-    return found | {"unavailable": dict(reasons), "photos": photos_hash(photos)}
+    return found | {"unavailable": dict(reasons), "photos": photos_hash(photos), "photo_count": len(photos)}
 
 
 def write_results(results: Results, folder: Path) -> Record:

@@ -121,7 +121,8 @@ def _board(results: Results, name: str) -> Table:
             shown[f"{column}, published, not measured here"] = cells
     if (board["note"] != "").any():
         shown["note"] = board["note"]
-    what = "; ".join(f"{item.rated.name}: {headline_of(item)}" for item in results.scored if item.rated.name in sets)
+    headlines = {item.rated.name: headline_of(item) for item in results.scored}
+    what = "; ".join(f"{column}: {_DIFFER[headlines[column]]}" for column in sets)
     weights = "Sets are weighted by their number of scores. " if len(sets) > 1 else ""
     printed_here = any("published" in str(column) for column in shown)
     sources = "; ".join(sorted(set(results.published["source"]))) if printed_here else ""
@@ -157,7 +158,7 @@ def _figures(results: Results, name: str, headline: str) -> Table:
     if (figures["note"] != "").any():
         shown["note"] = figures["note"]
     contents = next(item for item in results.scored if item.rated.name == name).rated.rows["content"].nunique()
-    note = f"Ordered by {headline}. Intervals resample {contents} whole contents."
+    note = f"Ordered by {_DIFFER[headline]}. Intervals resample {contents} whole contents."
     if headline in ("within", "centered"):
         note += " The photographs differ in appeal: ratings are centered by reference before every figure."
     return Table(f"set-{name}", f"{name}: agreement with ratings", note, shown)

@@ -1,15 +1,22 @@
 """Choices between two images, and whether people see a difference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.leaderboard.bootstrap import ContentBootstrap, rows_mean
 from benchmark.leaderboard.choices import average_precision, choice_agreement, pair_credit, rows_average_precision
+from benchmark.leaderboard.config import LeaderboardConfig
+from benchmark.leaderboard.figures import run_figures
+from benchmark.leaderboard.predictors import Predictor
 from benchmark.leaderboard.rated_set import RatedSet
+from benchmark.leaderboard.results import evaluate, read_published
 from benchmark.leaderboard.runner import Scored
 from benchmark.leaderboard.significance import compare_choices
 from benchmark.leaderboard.standings import evaluate_set, headline_of
+from benchmark.leaderboard.tables import run_tables
 
 
 def accuracy(credit, contents=None):
@@ -135,3 +142,23 @@ def test_equal_metrics_do_not_differ(generator):
     table = compare_choices({"a": scores, "b": 2 * scores}, rows_average_precision(same), bootstrap)
     assert table[["difference", "low", "high"]].to_numpy().tolist() == [[0.0, 0.0, 0.0]]
     assert table["p"].tolist() == [1.0]
+
+
+def test_choices_and_ratings_have_boards_of_their_own(generator):
+    config = LeaderboardConfig(datasets=["bapps"], metrics=["good", "none"])
+    metrics = [Predictor(name, mode, False, "", len) for name, mode in (("good", "FR"), ("none", "NR"))]
+    share = generator.integers(0, 2, 20).astype(float)
+    both = {"good": generator.normal(size=40), "none": generator.normal(size=40)}
+    pairs = scored("pairs", both, second_preferred=share)
+    same = scored("same", {name: values[:20] for name, values in both.items()}, same=share)
+    same = replace(same, rated=replace(same.rated, name="bapps-jnd"))
+    results = evaluate(config, [pairs, same], metrics, [], [], read_published(None))
+    assert list(results.boards) == ["forced choices between two images", "just noticeable differences"]
+    columns = [list(board.columns) for board in results.boards.values()]
+    assert columns == [["metric", "rank", name, "average", "note"] for name in ("bapps", "bapps-jnd")]
+    names = [table.name for table in run_tables(results)]
+    assert names[:2] == ["board-choices", "board-same"]
+    assert len(set(names)) == len(names) == 8  # and per set: figures, types, differences
+    assert set(run_figures(results)) == {
+        f"{name}-{kind}" for name in ("bapps", "bapps-jnd") for kind in ("bars", "types")
+    }

@@ -145,6 +145,7 @@ def test_the_speed_figure_takes_the_interleaved_times_at_the_largest_size_that_m
     assert where == "at 96x64 on cpu, in turns"
     assert times.set_index("metric").loc["b"].tolist() == [560.0, 280.0, 1120.0]
     board = pd.DataFrame({"metric": ["a", "b"], "average": [0.5, 0.7]})
-    axes = speed_figure(board, times, "a", where).axes[0]
+    axes = speed_figure(board, times, "a", where, "SRCC, rated").axes[0]
+    assert axes.get_ylabel() == "SRCC, rated"
     assert axes.get_xlabel().startswith("milliseconds per megapixel at 96x64 on cpu, in turns")
     assert axes.collections[-1].get_offsets()[:, 0].tolist() == [280.0, 560.0]

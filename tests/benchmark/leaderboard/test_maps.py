@@ -58,12 +58,15 @@ def test_everything_that_maps_show_is_laid_out(trials, photos, settings):
     metric = load_subject("untrained")
     small = [center_crop(photo, 64) for photo in photos]
     maps, reasons = build_maps(metric, None)
-    found = map_results(metric, maps, small, seed=0, quiet=True) | {"unavailable": dict(reasons)}
+    found = map_results(metric, maps, small, seed=0, quiet=True) | {"unavailable": dict(reasons), "photo_count": 2}
     results = replace(run(settings(), quiet=True), maps=found)
     tables = {table.name: table.frame for table in machine_tables(results)}
     assert list(tables) == ["times", "maps-where", "maps-figures", "maps-tools", "maps-types", "maps-signs",
                             "maps-antisymmetry", "maps-transitivity"]  # fmt: skip
     assert set(tables["maps-where"]["map"]) == {"pixelperfect", "ssim", "difference"}
     assert tables["maps-figures"]["figure"].tolist()[:3] == ["auc", "type", "sign"]
+    assert not tables["maps-figures"]["mean (95 %)"].str.contains(r"\.\.").any()  # two photos give no interval
+    many = {table.name: table.frame for table in machine_tables(replace(results, maps=found | {"photo_count": 8}))}
+    assert many["maps-figures"]["mean (95 %)"].str.contains(r"\.\.").all()
     assert tables["maps-tools"]["tool"].tolist() == [tool.name for tool in HEADLINE_TOOLS]
     assert all(frame.map(lambda cell: isinstance(cell, str)).all(axis=None) for frame in tables.values())

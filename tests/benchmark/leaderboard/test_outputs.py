@@ -1,5 +1,7 @@
 """What a run writes: tables in three forms, figures, a page that needs nothing beside it, a record, comparisons."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -20,6 +22,8 @@ from benchmark.leaderboard import tables
 from benchmark.leaderboard.agreement import Opinions
 from benchmark.leaderboard.bootstrap import ContentBootstrap
 from benchmark.leaderboard.config import load_leaderboard
+from benchmark.leaderboard.figures import run_figures
+from benchmark.leaderboard.page import results_page
 from benchmark.leaderboard.results import FULL, read_published
 from benchmark.leaderboard.run import run
 from benchmark.leaderboard.standings import rank_metrics
@@ -152,6 +156,28 @@ def test_the_page_needs_nothing_beside_it(finished):
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "within" in page
     assert "<script>" not in page
+
+
+def test_our_color_survives_the_palette_of_the_page(finished):
+    ours = replace(finished[0], config=finished[0].config.model_copy(update={"ours": "psnr"}))
+    page = results_page(ours, [], run_figures(ours), {})
+    found = []
+    for data in re.findall('base64,([^"]+)"', page):
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), dtype=int)
+        found.append(bool(np.abs(pixels - (0xD9, 0x5F, 0x02)).max(axis=2).min() <= 12))
+    assert found == [True, True, False, True]  # bars and speed show who is ours, points one of the types
+
+
+def test_long_tables_of_differences_show_ours_and_fold_the_rest(finished):
+    results, _ = finished
+    frame = pd.DataFrame({"ahead": ["psnr", *(f"m{n}" for n in range(24))], "behind": "other", "n": "3"})
+    table = tables.Table("differences-rated", "Differences", "", frame)
+    page = results_page(replace(results, config=results.config.model_copy(update={"ours": "psnr"})), [table], {}, {})
+    shown, folded = page.split("<details>")
+    assert "the other 24 pairs" in folded
+    assert shown.count("<td>other</td>") == 1
+    assert folded.count("<td>other</td>") == 24
+    assert "<details>" not in results_page(results, [replace(table, frame=frame.head(20))], {}, {})
 
 
 def test_names_from_anywhere_are_text_on_the_page(settings, tmp_path):
