@@ -85,21 +85,11 @@ class Picture:
 
     def pooled(self, factor: int) -> Tensor:
         """All of it, averaged over squares of ``factor`` pixels; those at the right and at the bottom may be cut."""
-        if torch.compiler.is_compiling():  # no kernel of a size that is not known yet, but sums of its pixels
-            return _block_means(_block_means(self.whole(), factor).mT, factor).mT
         if factor <= 1:
             return self.whole()
         rows = max(1, STRIP_PIXELS // (self.width * factor)) * factor
         parts = [self.part(slice(top, top + rows), slice(None)) for top in range(0, self.height, rows)]
         return torch.cat([F.avg_pool2d(part, factor, ceil_mode=True) for part in parts], dim=2)
-
-
-def _block_means(values: Tensor, factor: int) -> Tensor:
-    """Means of (..., N) over blocks of ``factor`` numbers."""
-    count = values.shape[-1]
-    blocks = torch.arange(count, device=values.device)[:, None] // factor
-    members = (blocks == torch.arange((count + factor - 1) // factor, device=values.device)).to(values)
-    return values @ (members / members.sum(0))
 
 
 def _floats(pixels: Tensor) -> Tensor:

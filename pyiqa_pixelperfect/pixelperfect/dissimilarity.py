@@ -52,9 +52,11 @@ def view_of(pictures: Tensor | Picture) -> View:
         pictures: (B, 3, H, W) RGB in [0, 1], sides at least 32 px.
     """
     picture = pictures if isinstance(pictures, Picture) else Picture(pictures)
-    short = torch.sym_min(picture.height, picture.width)  # sizes are symbols to exporters
-    factor: Any = torch.sym_max(1, (2 * short + SHORT_SIDE) // (2 * SHORT_SIDE))
-    planes = opponent_planes(picture.pooled(factor))
+    if torch.compiler.is_compiling():
+        planes = opponent_planes(_pooled_by_symbols(picture.whole()))
+    else:
+        short = min(picture.height, picture.width)
+        planes = opponent_planes(picture.pooled(max(1, (2 * short + SHORT_SIDE) // (2 * SHORT_SIDE))))
     return [_level(F.avg_pool2d(planes, 2**number) if number else planes) for number in range(LEVELS)]
 
 
@@ -69,6 +71,22 @@ def dissimilarity(image: View, reference: View) -> Tensor:
         (B, DISSIMILARITIES), not negative; 0 where the pictures are equal, and the same for (reference, image).
     """
     return torch.cat([_apart(one, other) for one, other in zip(image, reference, strict=True)], dim=1)
+
+
+def _pooled_by_symbols(images: Tensor) -> Tensor:
+    """``Picture.pooled`` for exporters, to which sizes are symbols: no kernel has a size that is not known yet.
+
+    The number of blocks is read from a tensor, so that what comes after sees a plain symbol, not a formula of two.
+    """
+    height, width = (torch.scalar_tensor(side, dtype=torch.int64) for side in images.shape[-2:])
+    factor = ((2 * torch.minimum(height, width) + SHORT_SIDE) // (2 * SHORT_SIDE)).clamp_min(1)
+    for side in (width, height):
+        blocks: Any = ((side + factor - 1) // factor).item()
+        torch._check(blocks >= 2**LEVELS)
+        number = torch.arange(images.shape[-1], device=images.device)[:, None] // factor
+        members = (number == torch.arange(blocks, device=images.device)).to(images)
+        images = (images @ (members / members.sum(0))).mT
+    return images
 
 
 def _level(planes: Tensor) -> Level:

@@ -27,6 +27,7 @@ from pyiqa_pixelperfect.training.schedule import warmup_cosine
 __all__ = ["train_score"]
 
 _STREAM_ORDER = 120
+_SEVERITY_SPEED = 5.0  # of the learning rate: its weights pass through an exponential, and have far to go
 
 
 def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> dict[str, float]:
@@ -114,13 +115,14 @@ def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:
     verdict = [weight for name, weight in score.named_parameters() if not name.startswith("severity_network.")]
     groups = [{"params": verdict, "weight_decay": config.weight_decay}, {"params": severity, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+    speeds = (1.0, _SEVERITY_SPEED)
     badness = consensus_ranks(sets.judged) if config.weight_consensus else None
     order = _Order(run.config.seed, len(sets))
     run.logbook.stage("score", config.steps, 0)
     for step in range(config.steps):
         rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for group, speed in zip(optimizer.param_groups, speeds, strict=True):
+            group["lr"] = speed * rate
         couples = order.couples(step * config.batch, config.batch).to(sets.judged.device)
         losses = stage(sets.rows(couples), None if badness is None else badness[couples])
         optimizer.zero_grad(set_to_none=True)
