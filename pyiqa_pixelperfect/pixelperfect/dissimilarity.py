@@ -82,7 +82,7 @@ def _pooled_by_symbols(images: Tensor) -> Tensor:
     factor = ((2 * torch.minimum(height, width) + SHORT_SIDE) // (2 * SHORT_SIDE)).clamp_min(1)
     for side in (width, height):
         blocks: Any = ((side + factor - 1) // factor).item()
-        torch._check(blocks >= 2**LEVELS)
+        torch._check(blocks >= 2**LEVELS)  # noqa: SLF001 - documented for exporters, whatever its name
         number = torch.arange(images.shape[-1], device=images.device)[:, None] // factor
         members = (number == torch.arange(blocks, device=images.device)).to(images)
         images = (images @ (members / members.sum(0))).mT
