@@ -87,6 +87,10 @@ def test_n5_hinge_loss_equals_its_twin(seed, count, margin):
     better, worse = np.random.default_rng(seed).normal(size=(2, count))
     ours = hinge_loss(torch.from_numpy(better), torch.from_numpy(worse), margin=margin)
     assert ours.item() == pytest.approx(hinge_loop(better.tolist(), worse.tolist(), margin), abs=1e-10)
+    margins = margin * torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    ours = hinge_loss(torch.from_numpy(better), torch.from_numpy(worse), margin=margins)
+    each = [hinge_loop([b], [w], m) for b, w, m in zip(better, worse, margins.tolist(), strict=True)]
+    assert ours.item() == pytest.approx(math.fsum(each) / count, abs=1e-10)
 
 
 @CASES
