@@ -196,7 +196,7 @@ def test_unknown_systems_are_named(tmp_path, system):
         ("engine.families=[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]", "families must leave a chance"),
         ("score.engine={kinds: [jpeg], families: [1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]}", "must leave a chance"),
         ("score.teachers=[mdsi, ssim]", "teachers must be of .*, not ssim"),
-        ("score.weight_consensus=0.5", "weight_consensus needs teachers, and at least two ladders"),
+        ("score.weight_consensus=0.5", "weight_consensus needs teachers"),
     ],
 )
 def test_values_that_would_fail_in_training_fail_before_it(override, message):
