@@ -87,9 +87,15 @@ class Picture:
         """All of it, averaged over squares of ``factor`` pixels; those at the right and at the bottom may be cut."""
         if factor <= 1:
             return self.whole()
-        rows = max(1, STRIP_PIXELS // (self.width * factor)) * factor
-        parts = [self.part(slice(top, top + rows), slice(None)) for top in range(0, self.height, rows)]
-        return torch.cat([F.avg_pool2d(part, factor, ceil_mode=True) for part in parts], dim=2)
+        rows = max(1, STRIP_PIXELS // (self.width * factor))
+        # Made at once: small pieces kept from every part would lie scattered between what the parts left free.
+        size = *self.shape[:2], -(-self.height // factor), -(-self.width // factor)
+        dtype = self.pixels.dtype if self.pixels.is_floating_point() else torch.float32
+        whole = torch.empty(size, dtype=dtype, device=self.pixels.device)
+        for top in range(0, whole.shape[2], rows):
+            part = self.part(slice(top * factor, (top + rows) * factor), slice(None))
+            whole[:, :, top : top + rows] = F.avg_pool2d(part, factor, ceil_mode=True)
+        return whole
 
 
 def _floats(pixels: Tensor) -> Tensor:

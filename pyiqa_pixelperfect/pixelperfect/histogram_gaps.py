@@ -34,6 +34,8 @@ class HistogramGaps:
 
     def add(self, strip: Tensor) -> None:
         """Count the next rows, (B, 3, h, W) RGB in [0, 1]."""
+        if self._counts is None:  # made at once, before anything large: see ``Picture.pooled``
+            self._counts = torch.zeros(len(strip), 6, DIFFERENCES, dtype=torch.int64, device=strip.device)
         rows = strip.detach()[..., -self.row % self.stride :: self.stride, :]
         self.row, self._dtype = self.row + strip.shape[2], strip.dtype
         values = (rows * 255.0).round().clamp(0.0, 255.0).to(torch.int64)
@@ -41,8 +43,7 @@ class HistogramGaps:
         middle = BINS - 1  # differences begin at -255
         extent = values.amax(1) - values.amin(1) + middle
         planes = torch.stack((red, green, blue, red - green + middle, green - blue + middle, extent), dim=1).flatten(2)
-        counts = planes.new_zeros(*planes.shape[:2], DIFFERENCES).scatter_add_(2, planes, torch.ones_like(planes))
-        self._counts = counts if self._counts is None else self._counts + counts
+        self._counts.scatter_add_(2, planes, torch.ones_like(planes))
 
     def value(self) -> Tensor:
         """Gaps and peaks, (B, GAPS) in [0, 1]: how far values are below, and above, what stands beside them.
