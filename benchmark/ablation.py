@@ -40,7 +40,9 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Perlin fields": ("engine.shapes=[0, 1, 0, 0, 0, 0]",),
         "global fields": ("engine.shapes=[0.95, 0.05, 0, 0, 0, 0]",),  # some kinds are local only
         "(a) orders alone": ("score.weight_consensus=0", "score.teachers=[]"),
-        "(b) with consensus": ("score.weight_consensus=0.5", "score.teachers=[mdsi, haarpsi]", "score.ladders=2"),
+        "(b) with consensus": ("score.weight_consensus=4", "score.teachers=[vsi, mdsi, haarpsi]", "score.ladders=2"),
+        "no loss of families": ("maps.weight_family=0",),
+        "no detour": ("score.weight_detour=0",),
         "half the width": (
             "network.encoder_widths=[16, 20, 40, 64, 96]",
             "network.decoder_widths=[24, 32, 48, 48]",

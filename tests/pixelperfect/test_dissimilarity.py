@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyiqa_pixelperfect import pictures as pictures_module
 from pyiqa_pixelperfect.pictures import Picture
+from pyiqa_pixelperfect.pixelperfect import dissimilarity as dissimilarity_module
 from pyiqa_pixelperfect.pixelperfect.color_planes import OPPONENT
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import DISSIMILARITIES, LEVELS, dissimilarity, view_of
 
@@ -143,3 +144,11 @@ def test_gradients_are_finite_on_flat_and_on_equal_pictures(value):
     image = torch.full((1, 3, 40, 40), value, requires_grad=True)
     (apart(image, scene(5, 40, 40)).sum() + apart(image, image.detach()).sum()).backward()
     assert image.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 61), (383, 500), (384, 700), (1000, 701)])
+def test_exporters_average_down_alike(height, width):
+    images = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    factor = max(1, round(min(height, width) / 256))
+    expected = Picture(images).pooled(factor)
+    torch.testing.assert_close(dissimilarity_module._pooled_by_symbols(images), expected, rtol=0, atol=1e-5)
