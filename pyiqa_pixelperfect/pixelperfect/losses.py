@@ -55,11 +55,11 @@ def family_loss(prediction: Tensor, target: Tensor, *, sharpness: float = 3.0) -
     """Cross-entropy of the strongest family of each distorted cell (ours).
 
     Squared error is content with a family that is a little behind a wrong one; this asks for the right one to lead.
-    It looks at the proportions of amounts alone, ``p_k ~ (|2F - 1| + 0.1)^sharpness``, so it has nothing to gain from
-    amounts that are too large. Cells count in which one family is there by at least 0.1 and leads the next by half.
+    It looks at the proportions of amounts, ``p_k ~ (|2F - 1| + 0.1)^sharpness``, so it has little to gain from amounts
+    that are too large. Cells count in which one family is there by at least 0.1 and leads the next by half.
 
     Args:
-        prediction: (B, K, h, w) in [0, 1].
+        prediction: (B, K, h, w) in [0, 1], K at least 2.
         target: same shape, in [0, 1].
         sharpness: power of the amounts.
 
