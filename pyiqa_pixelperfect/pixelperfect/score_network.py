@@ -3,8 +3,8 @@
 ``RelationalScoreNet`` reads the maps and, at a glance, both pictures: ``S(a, b) = verdict * severity``. The *verdict*
 in (-1, 1) says which picture is better, from what the maps found and how the pictures differ as a whole. The *severity*
 in [0, 1) says how bad their difference is: see ``severity``. Two pictures that are damaged in different ways lie far
-apart and may still be equally good; the verdict is then near 0, so that ``S(a, b)`` is about the difference of what
-each of them has against the undamaged picture, and scores of pairs add up.
+apart and may still be equally good; the verdict is taught to be near 0 then, so that ``S(a, b)`` is about the
+difference of what each of them has against the undamaged picture. Scores of pairs add up as far as it learns that.
 
 Deviations from the paper, and why:
 
