@@ -149,13 +149,14 @@ def speed(
 ) -> None:
     """Time and peak memory of one comparison on the CPU, beside LPIPS and closed-form metrics in the same run."""
     from benchmark import speed as measurement
-    from benchmark.contestants import CONTESTANTS, build
+    from benchmark.contestants import CONTESTANTS, ON_REQUEST, build
 
     width, height = parse_size(size)
     names = tuple(contestant) if contestant else CONTESTANTS
-    unknown = set(names) - set(CONTESTANTS)
+    known = (*CONTESTANTS, *ON_REQUEST)
+    unknown = set(names) - set(known)
     if unknown:
-        raise typer.BadParameter(f"{sorted(unknown)}; known: {', '.join(CONTESTANTS)}")
+        raise typer.BadParameter(f"{sorted(unknown)}; known: {'; '.join(known)}")
     built = {name: build(name, weights, lpips_weights) for name in names}
     image, reference = measurement.pair_for_timing(width, height)
     calls, notes = {name: call for name, (call, _) in built.items()}, {name: note for name, (_, note) in built.items()}

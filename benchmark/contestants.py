@@ -9,12 +9,14 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-__all__ = ["CONTESTANTS", "YARDSTICK", "Call", "build"]
+__all__ = ["CONTESTANTS", "ON_REQUEST", "YARDSTICK", "Call", "build"]
 
 Call: TypeAlias = Callable[[Tensor, Tensor], object]
 
 CONTESTANTS = ("pixelperfect score", "pixelperfect maps+score", "pixelperfect compare", "lpips-squeeze", "vsi", "fsim",
                "mdsi", "haarpsi", "psnr")  # fmt: skip
+#: Timed only if asked for: it needs a C++ compiler, and minutes before its first answer.
+ON_REQUEST = ("pixelperfect compare, compiled",)
 YARDSTICK = "lpips-squeeze"
 
 
@@ -22,7 +24,7 @@ def build(name: str, weights: str | None = None, lpips_folder: Path | None = Non
     """Return a contestant as a call on ``(image, reference)``, and a note on it, or an empty one.
 
     Args:
-        name: one of ``CONTESTANTS``.
+        name: one of ``CONTESTANTS`` or ``ON_REQUEST``.
         weights: weights of Pixel Perfect, as ``load_subject`` takes them.
         lpips_folder: weights of LPIPS; random ones, equally fast, when not given.
 
@@ -41,6 +43,9 @@ def _build_ours(name: str, weights: str | None) -> tuple[Call, str]:
     from benchmark.subject import load_subject
 
     metric = load_subject(weights)
+    if name.endswith("compiled"):
+        metric.compile()
+        return metric.compare, "score and maps in one pass, networks compiled by torch"
     if name.endswith("compare"):
         return metric.compare, "score and maps in one pass, inputs checked"
     if name.endswith("maps+score"):

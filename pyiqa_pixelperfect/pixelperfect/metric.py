@@ -7,6 +7,7 @@ the better of the two, 0 that they are equal; a map above 0.5 says that the imag
 import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -203,6 +204,19 @@ class PixelPerfect(nn.Module):
         order = sorted(range(count), key=lambda i: -scores[i].item())
         summaries = [self._comparison(scores[i : i + 1], cells[i], last.shape).summary() for i in range(count)]
         return Ranking(order=order, scores=scores, pairwise=pairwise, summaries=summaries)
+
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile in place what takes most of the time, encoder and decoder, by ``torch.compile``.
+
+        Answers stay the same up to rounding. The first call takes a minute or so, as does the first at another size, so
+        it pays where thousands of pictures are compared. On the CPU torch needs a C++ compiler for it.
+
+        Args:
+            args: of ``torch.compile``.
+            options: likewise, such as ``backend`` or ``dynamic``.
+        """
+        self.map_network.encoder.compile(*args, **options)
+        self.map_network.decoder.compile(*args, **options)
 
     def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
         height, width = size[-2:]

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from benchmark import speed
-from benchmark.contestants import YARDSTICK
+from benchmark.contestants import CONTESTANTS, ON_REQUEST, YARDSTICK, build
+from benchmark.subject import UNTRAINED
+from pyiqa_pixelperfect import PixelPerfect
 
 
 def sleeper(seconds):
@@ -64,3 +66,20 @@ def test_targets_compare_the_whole_comparison():
     table = pd.DataFrame({"metric": ["pixelperfect compare"], "ratio": [0.7], "peak_mib": [2000.0]})
     assert [verdict.reached for verdict in speed.speed_targets(table)] == [True, False]
     assert speed.speed_targets(pd.DataFrame({"metric": ["psnr"]})) == []
+
+
+def test_only_the_contestant_that_says_so_is_compiled(monkeypatch):
+    compiled = []
+
+    def remember(metric):
+        compiled.append(metric)
+
+    monkeypatch.setattr(PixelPerfect, "compile", remember)
+    ours = [name for name in CONTESTANTS if name.startswith("pixelperfect")]
+    for name in ours:
+        build(name, UNTRAINED)
+    assert not compiled
+    call, note = build(ON_REQUEST[0], UNTRAINED)
+    assert len(compiled) == 1
+    assert "compiled" in note
+    assert call == compiled[0].compare
