@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from benchmark.leaderboard.bootstrap import ContentBootstrap, rows_mean, rows_plcc, rows_srcc, student_interval
+from benchmark.leaderboard.choices import average_precision, rows_average_precision
 
 
 @pytest.mark.parametrize("levels", [None, 4])
@@ -115,6 +116,28 @@ def test_b1_intervals_cover_the_truth_as_often_as_they_say(contents, versions, s
         value, replicates = measure(studies.draw(contents), ContentBootstrap(names, 200, seed=trial))
         low, high, _ = student_interval(value, replicates, contents, fisher=fisher)
         hits += low <= truth <= high
+    assert 0.93 <= hits / trials <= 0.97
+
+
+def test_intervals_of_average_precision_cover_the_truth_as_often_as_they_say():
+    generator = np.random.default_rng(7)
+
+    def draw(pairs):
+        """Likeness by a metric, and the share of three people who see no difference."""
+        difference = generator.normal(size=pairs)
+        likeness = -0.8 * difference + 0.6 * generator.normal(size=pairs)
+        return likeness, generator.binomial(3, stats.norm.cdf(-1.2 * difference - 0.3)) / 3
+
+    # The area is a correlation turned to [0, 1], as in ``choice_agreement``; each of its values takes a sort, so there
+    # are fewer studies here than above. With 1,000 of 200 pairs it was 94.9 %.
+    truth, hits, trials, pairs = average_precision(*draw(200_000)), 0, 400, 120
+    for trial in range(trials):
+        scores, same = draw(pairs)
+        bootstrap = ContentBootstrap([f"c{number:03d}" for number in range(pairs)], 100, seed=trial)
+        replicates = bootstrap.replicate(rows_average_precision(same)(scores), np.ones(pairs, dtype=bool))
+        value = average_precision(scores, same)
+        low, high, _ = student_interval(2.0 * value - 1.0, 2.0 * replicates - 1.0, pairs)
+        hits += 0.5 * (low + 1.0) <= truth <= 0.5 * (high + 1.0)
     assert 0.93 <= hits / trials <= 0.97
 
 
