@@ -20,6 +20,7 @@ from pyiqa_pixelperfect.distortions import (
     kadis_codecs,
     kadis_color,
     kadis_filters,
+    kadis_jpeg,
     kadis_noise,
     kadis_places,
     kadis_quantization,
@@ -126,7 +127,7 @@ _ROWS = (
         9, "jpeg2000", "compression", kadis_codecs.jpeg2000, (16, 32, 45, 120, 400), "compression ratio",
         "OpenJPEG through Pillow, on the CPU", cpu_only=True,
     ),
-    KadisEntry(10, "jpeg", "compression", kadis_codecs.jpeg, (43, 36, 24, 7, 4), "quality", "4:2:0"),
+    KadisEntry(10, "jpeg", "compression", kadis_jpeg.jpeg, (43, 36, 24, 7, 4), "quality", "4:2:0"),
     KadisEntry(
         11, "white_noise", "noise", kadis_noise.white_noise, (0.001, 0.002, 0.003, 0.005, 0.01), "variance",
         "Gaussian on red, green and blue",

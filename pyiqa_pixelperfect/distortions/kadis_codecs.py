@@ -1,29 +1,14 @@
-"""KADIS types 9 and 10: JPEG 2000 through Pillow, on the CPU and picture by picture, and JPEG as tensors.
+"""KADIS type 9: JPEG 2000 through Pillow, on the CPU and picture by picture."""
 
-Both are ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in [0, 1]; ``seeds`` are not used.
-"""
-
-import math
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from pyiqa_pixelperfect.distortions.jpeg import UNIT, jpeg_at_quality
 from pyiqa_pixelperfect.distortions.kadis_lanes import run_in_lanes
 from pyiqa_pixelperfect.distortions.kadis_processes import code
 
-__all__ = ["jpeg", "jpeg2000"]
-
-
-def jpeg(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
-    """Type 10: JPEG of quality ``parameter`` with halved chroma. Oracle: Pillow (libjpeg)."""
-    height, width = images.shape[-2:]
-    rows, columns = math.ceil(height / UNIT), math.ceil(width / UNIT)
-    padded = F.pad(images, (0, columns * UNIT - width, 0, rows * UNIT - height), mode="replicate")
-    quality = torch.full((1, 1, rows, columns), parameter, dtype=images.dtype, device=images.device)
-    return jpeg_at_quality(padded, quality)[..., :height, :width]
+__all__ = ["jpeg2000"]
 
 
 def jpeg2000(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:

@@ -34,6 +34,12 @@ SHIFT_SIGMA = 3.0  # px
 SHIFT_EDGE = 0.1  # gradient of luma times move at which half of a color shift is blended in
 
 
+@lru_cache(maxsize=1)
+def _wide() -> bool:
+    """Whether numpy has vectors for roots and for powers of two, of which it has none for older processors."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def _power(values: Tensor, exponent: float) -> Tensor:
     """In place, for values > 0: ``pow`` takes another path for the last values of a tensor, and is slow.
 
@@ -42,9 +48,26 @@ def _power(values: Tensor, exponent: float) -> Tensor:
     if values.device.type != "cpu":
         return values.log_().mul_(exponent).exp_()
     array = values.numpy()
-    np.log(array, out=array)
+    logarithm, exponential = (np.log2, np.exp2) if _wide() else (np.log, np.exp)
+    logarithm(array, out=array)
     values.mul_(exponent)
-    np.exp(array, out=array)
+    exponential(array, out=array)
+    return values
+
+
+def _cube_root(values: Tensor) -> Tensor:
+    """In place, for values > 0."""
+    if values.device.type != "cpu" or not _wide():
+        return _power(values, 1.0 / 3.0)
+    np.cbrt(values.numpy(), out=values.numpy())
+    return values
+
+
+def _square_root(values: Tensor) -> Tensor:
+    """In place, for values >= 0; on a CPU by numpy, since torch stumbles over each 0."""
+    if values.device.type != "cpu":
+        return values.sqrt_()
+    np.sqrt(values.numpy(), out=values.numpy())
     return values
 
 
@@ -71,7 +94,7 @@ def to_roots(images: Tensor) -> Tensor:
     bright = _power(images.clamp_min(_DARK).add_(0.055).mul_(1.0 / 1.055), _GAMMA)
     linear = bright.add_(images.clamp_max(_DARK).sub_(_DARK), alpha=1.0 / _DARK_SLOPE)
     xyz = mix_channels(linear, RGB_TO_XYZ)
-    root = _power(xyz.clamp_min(_ROOT), 1.0 / 3.0)
+    root = _cube_root(xyz.clamp_min(_ROOT))
     return root.add_(xyz.clamp_max_(_ROOT).sub_(_ROOT), alpha=_ROOT_SLOPE)
 
 
@@ -80,7 +103,7 @@ def from_roots(roots: Tensor) -> Tensor:
     above = roots.clamp_min(_CUBE)
     xyz = above.square().mul_(above).add_(roots.clamp_max_(_CUBE).sub_(_CUBE), alpha=1.0 / _ROOT_SLOPE)
     linear = mix_channels(xyz, XYZ_TO_RGB).clamp_(0.0, 1.0)
-    return _look_up(_from_linear_root(roots.device), linear.sqrt_())
+    return _look_up(_from_linear_root(roots.device), _square_root(linear))
 
 
 def to_lab(images: Tensor) -> Tensor:
@@ -114,11 +137,16 @@ def color_shift(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     columns = (torch.arange(width, device=images.device) - right).clamp_min(0).int()[:, None, :]
     green = fetch(images[:, 1:2], (rows * width + columns).flatten(1)).reshape(-1, 1, height, width)
     gray = luma(images)
-    slope_y = torch.diff(gray, dim=2, append=gray[:, :, -1:])
-    slope_x = torch.diff(gray, dim=3, append=gray[..., -1:])
-    edges = separable((slope_y.square_() + slope_x.square_()).sqrt_(), gaussian_taps(SHIFT_SIGMA))
-    blended = torch.lerp(images[:, 1:2], green, edges / (edges + SHIFT_EDGE / parameter))
-    return torch.cat((images[:, :1], blended, images[:, 2:]), dim=1).clamp_(0.0, 1.0)
+    slope_x = torch.zeros_like(gray)
+    torch.sub(gray[..., 1:], gray[..., :-1], out=slope_x[..., :-1])
+    slope_y = torch.sub(gray[:, :, 1:], gray[:, :, :-1])
+    change = slope_x.square_()
+    change[:, :, :-1].addcmul_(slope_y, slope_y)
+    edges = separable(_square_root(change), gaussian_taps(SHIFT_SIGMA))
+    share = edges.div_(edges + SHIFT_EDGE / parameter)
+    done = images.clamp(0.0, 1.0)
+    done[:, 1:2].lerp_(green, share).clamp_(0.0, 1.0)
+    return done
 
 
 def hsv_saturation(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 The filters of ``blur.py`` interpolate between strengths pixel by pixel; here one strength fills the picture, and speed
 counts. A separable filter is two products with a band matrix, which holds the replicated edges too: processors and
 accelerators multiply matrices faster than they do anything else. Kernels that do not separate go through the
-frequency domain. Every operation is ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in [0, 1].
+frequency domain, or, where they have few taps, are added up on a CPU. Every operation is ``(images (B, 3, H, W),
+parameter, seeds (B,)) -> images`` in [0, 1].
 """
 
 import math
@@ -17,11 +18,13 @@ from torch import Tensor
 from pyiqa_pixelperfect.distortions.blur import disk_kernel, motion_kernels
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from pyiqa_pixelperfect.distortions.kadis_noise import short_normal
+from pyiqa_pixelperfect.distortions.kadis_sums import sum_kernel
 
 __all__ = ["denoise", "gaussian_blur", "gaussian_taps", "high_sharpen", "lens_blur", "motion_blur", "separable"]
 
 _TILE = {"cpu": 32}  # px of a side that are filtered at once; the fastest measured
 _FEW = 5  # taps that are faster added up than multiplied as a band
+_SMALL_DISK = 4.0  # px of radius up to which a disk is faster added up, on the CPU
 _LARGE_TILE = 256  # px, on accelerators, where the number of products counts
 SHARPEN_SIGMA = 3.0  # px, "radius" of the unsharp mask
 STARLET_TAPS = (0.0625, 0.25, 0.375, 0.25, 0.0625)  # cubic B-spline, Starck et al. 2007
@@ -113,16 +116,31 @@ def gaussian_blur(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     return separable(images, gaussian_taps(parameter)).clamp_(0.0, 1.0)
 
 
+@lru_cache(maxsize=16)
+def _disk_rows(radius: float) -> tuple[tuple[float, ...], ...]:
+    """The disk of ``radius`` px as numbers."""
+    return tuple(map(tuple, disk_kernel(radius).tolist()))
+
+
 def lens_blur(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 2: disk with a radius of ``parameter`` px, by area covered; no ``seeds``. Oracle: scipy.ndimage."""
-    return _convolve(images, disk_kernel(parameter).to(images)[None]).clamp_(0.0, 1.0)
+    if images.device.type == "cpu" and parameter <= _SMALL_DISK:
+        blurred = sum_kernel(images.flatten(0, 1), _disk_rows(parameter), mirrored=True).reshape(images.shape)
+    else:
+        blurred = _convolve(images, disk_kernel(parameter).to(images)[None])
+    return blurred.clamp_(0.0, 1.0)
 
 
 def motion_blur(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 3: straight path of ``parameter`` px in a direction drawn per image. Oracle: scipy.ndimage."""
     angles = hashed_uniform(seeds, (1,), 103)[:, 0] * math.pi
     kernels = motion_kernels(torch.full_like(angles, parameter), angles, math.ceil((parameter + 1.0) / 2.0))
-    return _convolve(images, kernels).clamp_(0.0, 1.0)
+    if images.device.type != "cpu":
+        return _convolve(images, kernels).clamp_(0.0, 1.0)
+    done = torch.empty_like(images)
+    for place, (image, kernel) in enumerate(zip(images, kernels.tolist(), strict=True)):  # each has taps of its own
+        torch.clamp(sum_kernel(image, kernel), 0.0, 1.0, out=done[place])
+    return done
 
 
 def _spread_taps(gap: int) -> tuple[float, ...]:

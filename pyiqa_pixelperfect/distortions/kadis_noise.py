@@ -41,14 +41,17 @@ def short_uniform(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _normal_quantiles(device: torch.device) -> Tensor:
-    """(65536,) values at which as many steps of the normal distribution are cut in the middle; variance 1."""
+    """(65536,) values at which as many steps of the normal distribution are cut in the middle; variance 1.
+
+    In the order of ``short_bits`` as unsigned numbers, in which those below 0 come last.
+    """
     values: Tensor = torch.special.ndtri((torch.arange(65536, dtype=torch.float64) + 0.5) / 65536.0)
-    return (values / values.square().mean().sqrt()).float().to(device)
+    return (values / values.square().mean().sqrt()).float().roll(32768).to(device)
 
 
 def short_normal(seeds: Tensor, shape: tuple[int, ...], stream: int) -> Tensor:
     """Standard normal numbers, 65536 different ones up to 4.3 deviations, float32 (B, *shape), by inversion."""
-    drawn = short_bits(seeds, math.prod(shape), stream).int().add_(32768)
+    drawn = short_bits(seeds, math.prod(shape), stream).view(torch.uint16).int()
     return _normal_quantiles(seeds.device).index_select(0, drawn.flatten()).reshape(-1, *shape)
 
 

@@ -4,6 +4,8 @@ Every operation is ``(images (B, 3, H, W), parameter, seeds (B,)) -> images`` in
 are those of the level before and some more, which lie under them, so that a ladder rises for each single picture.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,16 +27,22 @@ def jitter(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     Places are drawn evenly and read with linear interpolation, edges replicated. Oracle: scipy.ndimage.
     """
     height, width = images.shape[-2:]
-    # In the units of grid_sample, in which pixel centers run from -1 to 1.
-    y = torch.linspace(-1.0, 1.0, height, device=images.device)[:, None].expand(-1, width)
-    x = torch.linspace(-1.0, 1.0, width, device=images.device).expand(height, -1)
+    centers = _centers(height, width, images.device)
     reach = torch.tensor((2.0 / (width - 1), 2.0 / (height - 1)), device=images.device).mul_(parameter / 32768.0)
-    reach = reach.expand(height, width, 2).contiguous()  # rows of two would be multiplied two at a time
-    centers = torch.stack((x, y), dim=-1)
-    for shifts in short_bits(seeds, JITTER_ROUNDS * reach.numel(), 119).chunk(JITTER_ROUNDS, 1):
-        grid = shifts.float().reshape(-1, height, width, 2).mul_(reach).add_(centers)
+    reach = reach.repeat(width)  # rows of two would be multiplied two at a time
+    for shifts in short_bits(seeds, JITTER_ROUNDS * centers.numel(), 119).chunk(JITTER_ROUNDS, 1):
+        grid = shifts.float().reshape(-1, height, 2 * width).mul_(reach).add_(centers).unflatten(2, (width, 2))
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
     return images.clamp_(0.0, 1.0)
+
+
+@lru_cache(maxsize=8)
+def _centers(height: int, width: int, device: torch.device) -> Tensor:
+    """(H, 2 W): x and y of each pixel in the units of ``grid_sample``, in which pixel centers run from -1 to 1."""
+    with torch.inference_mode(mode=False):  # what is kept must serve outside of it too
+        y = torch.linspace(-1.0, 1.0, height, device=device)[:, None].expand(-1, width)
+        x = torch.linspace(-1.0, 1.0, width, device=device).expand(height, -1)
+        return torch.stack((x, y), dim=-1).flatten(1)
 
 
 def fetch(images: Tensor, places: Tensor) -> Tensor:

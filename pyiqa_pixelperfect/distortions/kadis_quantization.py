@@ -5,6 +5,7 @@ bit in whole numbers, so that the choice is the same to the bit on any device an
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ __all__ = ["color_quantization", "multi_otsu", "otsu_edges", "palette_tree", "qu
 
 _GRAYS = 256
 PALETTE_SAMPLES = 64  # at most this many rows and columns of a picture choose its palette
+_TOTAL_BITS, _SQUARE_BITS = 20, 28  # for the sums of so many values and squares
 
 
 def _eight_bit(images: Tensor) -> Tensor:
@@ -33,7 +35,7 @@ def palette_tree(samples: Tensor, colors: int) -> tuple[list[tuple[Tensor, Tenso
     so that the pictures of a batch go together.
 
     Args:
-        samples: (B, 3, S) whole numbers 0..255 as float64.
+        samples: (B, 3, S) whole numbers 0..255 as float64, S up to 64 x 64.
         colors: how many, from 2 on.
 
     Returns:
@@ -41,15 +43,21 @@ def palette_tree(samples: Tensor, colors: int) -> tuple[list[tuple[Tensor, Tenso
         2n + 1, others to 2n), and the mean colors (B, M, 3) of the sets after the last round.
     """
     batch, _, size = samples.shape
-    features = torch.cat((torch.ones_like(samples[:, :1]), samples, samples.square()), dim=1)
+    # Whole numbers in the bits of one: adding up is most of the work. Of the first channel the count is there, too.
+    packed = samples.long()
+    packed += packed.square() << _TOTAL_BITS
+    packed[:, 0] += 1 << (_TOTAL_BITS + _SQUARE_BITS)
     place = torch.zeros(batch, size, dtype=torch.int32, device=samples.device)
     rounds: list[tuple[Tensor, Tensor]] = []
     means = samples.mean(2)[:, None]  # only for sets that are empty, and the first is not
     depth = math.ceil(math.log2(colors))
     for step in range(depth + 1):
-        sums = features.new_zeros(batch, 7, 2**step)
-        sums.scatter_add_(2, place[:, None].long().expand(-1, 7, -1), features)  # whole numbers: exact in any order
-        count, total, squares = (part.mT for part in sums.split((1, 3, 3), dim=1))
+        sums = packed.new_zeros(batch, 3, 2**step)
+        sums.scatter_add_(2, place[:, None].long().expand(-1, 3, -1), packed)
+        sums = sums.mT
+        count = (sums[..., :1] >> (_TOTAL_BITS + _SQUARE_BITS)).double()
+        total = (sums & ((1 << _TOTAL_BITS) - 1)).double()
+        squares = ((sums >> _TOTAL_BITS) & ((1 << _SQUARE_BITS) - 1)).double()
         inherited = means if step == 0 else means.repeat_interleave(2, 1)
         means = torch.where(count > 0, total / count.clamp_min(1.0), inherited)
         if step < depth:
@@ -78,6 +86,44 @@ def _descend(values: Tensor, place: Tensor, axis: Tensor, edge: Tensor) -> None:
     place.mul_(2).add_(above.reshape(batch, count))
 
 
+def _boxes(rounds: Sequence[tuple[Tensor, Tensor]], colors: int) -> tuple[Tensor, Tensor]:
+    """Cut the cube of colors into boxes by every edge of a tree, each through the whole cube.
+
+    The colors of a box go the same way down the tree, and there are far fewer boxes than pixels.
+
+    Returns:
+        (B, 3, 256) int32, what each value of each channel adds to the number of the box, and (B, P) int32, the set in
+        which each box ends up. P is what is enough for any tree of so many colors.
+    """
+    axis, edge = (torch.cat(parts, 1) for parts in zip(*rounds, strict=True))
+    batch, device = len(axis), axis.device
+    own = axis[:, None, :] == torch.arange(3, device=device)[None, :, None]
+    # The first value above an edge starts a box, however many edges are there; the last column is for none.
+    above = torch.where(own & (edge < _GRAYS)[:, None], edge[:, None].floor() + 1.0, float(_GRAYS)).long()
+    starts = torch.zeros(batch, 3, _GRAYS + 1, dtype=torch.int32, device=device).scatter_(2, above, 1)[..., :_GRAYS]
+    ranks = starts.cumsum(2, dtype=torch.int32)
+    lowest = torch.zeros(batch, 3, _GRAYS + 1, device=device)  # value of each rank
+    grays = torch.arange(_GRAYS, dtype=torch.float32, device=device).expand(starts.shape)
+    lowest.scatter_(2, torch.where(starts > 0, ranks, _GRAYS).long(), grays)
+    sizes = ranks[..., -1:] + 1
+    most = math.floor(((colors + 2) / 3) ** 3)  # boxes of colors - 1 edges that are shared out evenly
+    # Divided as fractions, in the middle between whole numbers, which is exact and takes a tenth of the time.
+    rest = (torch.arange(most, dtype=torch.float32, device=device) + 0.5).expand(batch, -1)
+    wanted = []
+    strides = (sizes[:, 1] * sizes[:, 2], sizes[:, 2], torch.ones_like(sizes[:, 2]))
+    for stride in strides:
+        wanted.append((rest / stride).floor_())
+        rest = torch.addcmul(rest, wanted[-1], stride, value=-1.0)
+    corners = torch.stack(wanted, dim=1).int()
+    planes = torch.arange(batch * 3, dtype=torch.int32, device=device).reshape(batch, 3, 1)
+    corners = torch.minimum(corners, sizes - 1).add_(planes * (_GRAYS + 1))  # numbers beyond the last box are not used
+    values = lowest.flatten().index_select(0, corners.flatten()).reshape(corners.shape)
+    place = torch.zeros(batch, most, dtype=torch.int32, device=device)
+    for some_axis, some_edge in rounds:
+        _descend(values, place, some_axis, some_edge)
+    return ranks * torch.stack(strides, dim=1), place
+
+
 def color_quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
     """Type 6: each picture in ``parameter`` colors of its own, without dithering; no ``seeds``.
 
@@ -85,16 +131,16 @@ def color_quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tenso
     ``rgb2ind`` divides by variance too, one set at a time). Fewer colors are always a coarser division of the same.
     """
     values = _eight_bit(images)
+    batch, channels = values.shape[:2]
     steps = [-(-side // PALETTE_SAMPLES) for side in images.shape[-2:]]
     samples = values[:, :, :: steps[0], :: steps[1]].flatten(2).double()
     rounds, means = palette_tree(samples, round(parameter))
-    pixels = values.flatten(2)
-    place = torch.zeros_like(pixels[:, 0], dtype=torch.int32)
-    for axis, edge in rounds:
-        _descend(pixels, place, axis, edge)
-    palette = means.mT.float().div_(255.0)
-    planes = torch.arange(3 * len(images), dtype=torch.int32, device=images.device).reshape(-1, 3, 1)
-    colors = (place[:, None] + planes * palette.shape[2]).flatten()
+    parts, place = _boxes(rounds, round(parameter))
+    planes = torch.arange(batch * channels, dtype=torch.int32, device=images.device).reshape(batch, channels, 1)
+    levels = values.flatten(2).add_(planes * _GRAYS).int()
+    boxes = parts.flatten().index_select(0, levels.flatten()).reshape(levels.shape).sum(1, dtype=torch.int32)
+    palette = means.mT.float().div_(255.0).gather(2, place[:, None].expand(-1, channels, -1).long())  # of boxes
+    colors = torch.add(boxes[:, None], planes * palette.shape[2], out=levels).flatten()
     return palette.flatten().index_select(0, colors).reshape(images.shape)
 
 
@@ -134,20 +180,28 @@ def otsu_edges(histogram: Tensor, classes: int) -> Tensor:
     return torch.stack(edges[::-1], dim=1)
 
 
-def multi_otsu(values: Tensor, classes: int) -> Tensor:
+def _histograms(levels: Tensor, batch: int) -> Tensor:
+    """Counts (B, 256) as float64 of N values each that are numbered through, (B * N,) int32 from 0 to 256 B - 1."""
+    if levels.device.type == "cpu":
+        counts = torch.bincount(levels, minlength=batch * _GRAYS)
+    else:  # which would wait for an accelerator
+        one = torch.ones(1, dtype=torch.int32, device=levels.device)
+        counts = torch.zeros(batch * _GRAYS, dtype=torch.int32, device=levels.device)
+        counts.scatter_add_(0, levels.long(), one.expand(levels.shape))
+    return counts.reshape(batch, _GRAYS).double()
+
+
+def multi_otsu(counts: Tensor, classes: int) -> Tensor:
     """(B, 256) float32: the value in [0, 1] that stands for each 8-bit value, the mean of its multi-Otsu class.
 
     Args:
-        values: (B, N) int64 from 0 to 255.
+        counts: (B, 256) float64, of each value.
         classes: how many.
     """
-    histogram = torch.zeros(len(values), _GRAYS, dtype=torch.int32, device=values.device)
-    one = torch.ones(1, 1, dtype=torch.int32, device=values.device)
-    counts = histogram.scatter_add_(1, values, one.expand(values.shape)).double()
     edges = otsu_edges(counts, classes)
-    grays = torch.arange(_GRAYS, dtype=torch.float64, device=values.device)
+    grays = torch.arange(_GRAYS, dtype=torch.float64, device=counts.device)
     group = (grays[None, :, None] > edges[:, None, :]).sum(2)
-    sums = counts.new_zeros(2, len(values), classes)
+    sums = counts.new_zeros(2, len(counts), classes)
     sums[0].scatter_add_(1, group, counts)
     sums[1].scatter_add_(1, group, counts * grays)
     return (sums[1] / sums[0].clamp_min(1.0)).gather(1, group).div_(255.0).float()
@@ -158,5 +212,8 @@ def quantization(images: Tensor, parameter: float, seeds: Tensor) -> Tensor:
 
     One set of levels for the three channels together, as MATLAB's ``multithresh`` does with an array.
     """
-    values = _eight_bit(images).flatten(1).long()
-    return multi_otsu(values, round(parameter)).gather(1, values).reshape(images.shape)
+    batch = len(images)
+    starts = torch.arange(0, batch * _GRAYS, _GRAYS, dtype=torch.int32, device=images.device)
+    levels = _eight_bit(images).add_(starts.reshape(-1, 1, 1, 1)).int().flatten()
+    table = multi_otsu(_histograms(levels, batch), round(parameter))
+    return table.flatten().index_select(0, levels).reshape(images.shape)

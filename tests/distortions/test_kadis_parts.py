@@ -8,7 +8,15 @@ from PIL import Image
 from scipy import stats
 from skimage import color, filters
 
-from pyiqa_pixelperfect.distortions import kadis_filters, kadis_noise, kadis_places, kadis_quantization
+from pyiqa_pixelperfect.distortions import (
+    jpeg,
+    kadis_color,
+    kadis_filters,
+    kadis_jpeg,
+    kadis_noise,
+    kadis_places,
+    kadis_quantization,
+)
 from pyiqa_pixelperfect.distortions.kadis import KADIS
 from pyiqa_pixelperfect.distortions.kadis_color import from_roots, to_lab, to_roots
 from pyiqa_pixelperfect.distortions.kadis_plan import apply_kadis
@@ -85,6 +93,45 @@ def test_palettes_are_as_good_as_those_of_pillow(photographs, level):
             assert psnr(ours, picture / 255) > psnr(theirs / 255, picture / 255) - 1.0
     ours, theirs = np.mean(errors, 0)
     assert ours <= theirs
+
+
+@pytest.mark.parametrize("colors", [2, 7, 48, 64])
+def test_boxes_end_where_their_pixels_do(colors):
+    generator = torch.Generator().manual_seed(colors)
+    spread = torch.tensor([255.0, 40.0, 3.0]).reshape(
+        3, 1, 1
+    )  # with edges that are many along one axis, or fall together
+    samples = (torch.rand(3, 3, 900, generator=generator) * spread).round_()
+    rounds, means = kadis_quantization.palette_tree(samples.double(), colors)
+    parts, place = kadis_quantization._boxes(rounds, colors)
+    levels = torch.arange(256.0).repeat(3, 1)
+    pixels = torch.stack([levels[:, torch.randperm(256, generator=generator)] for _ in range(3)], dim=1)
+    pixels = torch.cat((pixels, samples), dim=2)
+    boxes = parts.gather(2, pixels.long()).sum(1)
+    expected = torch.zeros(3, pixels.shape[2], dtype=torch.int32)
+    for axis, edge in rounds:
+        kadis_quantization._descend(pixels, expected, axis, edge)
+    assert torch.equal(place.gather(1, boxes), expected)
+    assert boxes.max() < place.shape[1]
+    assert means.shape[1] >= colors
+
+
+@pytest.mark.parametrize("quality", [1.0, 43.0, 50.0, 95.0])
+def test_jpeg_at_one_quality_is_that_of_the_engine(crops, quality):
+    images = crops[..., :48, :64]
+    grid = torch.full((1, 1, 3, 4), quality)
+    assert torch.equal(kadis_jpeg.jpeg(images, quality, SEEDS), jpeg.jpeg_at_quality(images, grid))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_roots_by_any_processor(wide, monkeypatch):
+    monkeypatch.setattr(kadis_color, "_wide", lambda: wide)
+    values = torch.linspace(0.0, 1.0, 999)[1:]
+    for root, power in ((kadis_color._cube_root, 1 / 3), (kadis_color._square_root, 1 / 2)):
+        torch.testing.assert_close(root(values.clone()), values.double().pow(power).float(), rtol=5e-7, atol=0)
+    torch.testing.assert_close(
+        kadis_color._power(values.clone(), 2.4), values.double().pow(2.4).float(), rtol=2e-6, atol=0
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4])
