@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -75,6 +76,35 @@ def test_an_error_in_a_lane_is_raised(two_threads):
     with pytest.raises(ValueError, match="in a lane"):
         run_in_lanes([fail, lambda: None])
     assert torch.get_num_threads() == 2
+
+
+def test_tasks_after_an_error_are_not_run(two_threads):
+    ran, failed = [], threading.Event()
+
+    def fail():
+        failed.set()
+        raise ValueError("in a lane")
+
+    def note():
+        failed.wait(60)
+        time.sleep(0.01)
+        ran.append(1)
+
+    with pytest.raises(ValueError, match="in a lane"):
+        run_in_lanes([fail] + [note] * 100)
+    assert len(ran) < 50
+
+
+def test_lanes_begin_at_both_ends(two_threads):
+    meeting, seen = threading.Barrier(2), []
+
+    def end():
+        meeting.wait(60)
+        seen.append("end")
+
+    run_in_lanes([end, *[lambda: seen.append("between")] * 5, end])
+    assert seen[0] == "end"
+    assert sorted(seen) == ["between"] * 5 + ["end"] * 2
 
 
 @pytest.fixture
