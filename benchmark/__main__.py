@@ -178,7 +178,9 @@ def throughput(
     threads: Annotated[int, typer.Option(help="CPU threads of every library.", min=1)] = 2,
     rounds: Annotated[int, typer.Option(help="Rounds after the warm-up.", min=1)] = 9,
     entry: Annotated[list[str] | None, typer.Option(help="Only this KADIS entry, without the mix; repeatable.")] = None,
-    keep_memory: Annotated[bool, typer.Option(help="Keep freed memory, as `train` does; for both ways.")] = False,
+    keep_memory: Annotated[
+        bool, typer.Option("--keep-memory/--return-memory", help="Keep freed memory, as `train` does; for both ways.")
+    ] = True,
     seed: Seed = 0,
     device: DeviceOption = "cpu",
     out: Out = None,
