@@ -1,6 +1,7 @@
 """Stage 1: what one step of teaching the map network computes, and the figures that say how well it does.
 
-It learns from pairs of differently distorted versions of a photo, whose amounts are known. The loop is in ``trainer``.
+It learns from pairs of differently distorted versions of a photo, whose amounts are known. The loop is in
+``map_training``.
 """
 
 import math
