@@ -208,8 +208,8 @@ class PixelPerfect(nn.Module):
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile in place what takes most of the time, encoder and decoder, by ``torch.compile``.
 
-        Answers stay the same up to rounding. The first call takes a minute or so, as does the first at another size, and
-        what is gained depends on the machine: measure it. On the CPU torch needs a C++ compiler for it.
+        Answers stay the same up to rounding. The first call takes a minute or so, as does the first at another size,
+        and what is gained depends on the machine: measure it. On the CPU torch needs a C++ compiler for it.
 
         Args:
             args: of ``torch.compile``.
