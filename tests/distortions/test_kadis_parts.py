@@ -98,9 +98,8 @@ def test_palettes_are_as_good_as_those_of_pillow(photographs, level):
 @pytest.mark.parametrize("colors", [2, 7, 48, 64])
 def test_boxes_end_where_their_pixels_do(colors):
     generator = torch.Generator().manual_seed(colors)
-    spread = torch.tensor([255.0, 40.0, 3.0]).reshape(
-        3, 1, 1
-    )  # with edges that are many along one axis, or fall together
+    # Edges are many along one axis, and fall together along another.
+    spread = torch.tensor([255.0, 40.0, 3.0]).reshape(3, 1, 1)
     samples = (torch.rand(3, 3, 900, generator=generator) * spread).round_()
     rounds, means = kadis_quantization.palette_tree(samples.double(), colors)
     parts, place = kadis_quantization._boxes(rounds, colors)
