@@ -23,6 +23,7 @@ __all__ = ["Fit", "Parameters", "curve", "fit_logistic"]
 
 Parameters: TypeAlias = Literal[4, 5]
 
+_DECIMALS = 9  # of standardized data: sums of the same numbers differ in their last bits with where they lie in memory
 _STEEPNESS = (1.0, 4.0, 0.25)  # starts: a curve as wide as the scores, a steep one, a nearly straight one
 
 
@@ -68,7 +69,8 @@ def fit_logistic(scores: Values, ratings: Values, parameters: Parameters) -> Fit
         return None
     center, scale = float(scores.mean()), float(scores.std())
     level, spread = float(ratings.mean()), float(ratings.std())
-    x, y = (scores - center) / scale, (ratings - level) / spread
+    # A search that may wander would make differences one can see out of last bits.
+    x, y = np.round((scores - center) / scale, _DECIMALS), np.round((ratings - level) / spread, _DECIMALS)
     solved = [_solve(x, y, start) for start in _starts(x, y, parameters)]
     found = [item for item in solved if item is not None]
     if not found:

@@ -23,6 +23,7 @@ _DIFFER = {
     "accuracy": "2AFC", "ap": "AP",
 }  # fmt: skip
 _NO_NUMBER = "-"
+_DIGITS = "%.12g"  # the last bits of a correlation differ with where its numbers lie in memory
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def latex(tables: list[Table]) -> str:
 
 
 def csv_files(results: Results) -> dict[str, str]:
-    """Return the unrounded figures by file name."""
+    """Return figures, to twelve digits, and scores, unrounded, by file name."""
     figures = [table.figures.assign(dataset=name) for name, table in results.standings.items()]
     differences = [table.differences.assign(dataset=name) for name, table in results.standings.items()]
     boards = [table.assign(board=name) for name, table in results.boards.items()]
@@ -91,13 +92,14 @@ def csv_files(results: Results) -> dict[str, str]:
     files: Mapping[str, list[pd.DataFrame]] = {
         "standings.csv": boards, "figures.csv": figures, "differences.csv": differences, "scores.csv": scores
     }  # fmt: skip
-    return {name: _joined(parts) for name, parts in files.items() if parts}
+    rounded = {name: None if name == "scores.csv" else _DIGITS for name in files}
+    return {name: _joined(parts, rounded[name]) for name, parts in files.items() if parts}
 
 
-def _joined(parts: list[pd.DataFrame]) -> str:
+def _joined(parts: list[pd.DataFrame], digits: str | None) -> str:
     whole = pd.concat([part for part in parts if not part.empty] or parts[:1], ignore_index=True)
     front = [column for column in ("board", "dataset") if column in whole]
-    return str(whole[[*front, *(column for column in whole if column not in front)]].to_csv(index=False))
+    return str(whole[[*front, *(column for column in whole if column not in front)]].to_csv(index=False, float_format=digits))
 
 
 def _board(results: Results, name: str) -> Table:

@@ -128,12 +128,15 @@ def test_latex_compiles(finished, tmp_path):
     subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
 
 
-def test_csv_files_hold_unrounded_figures(finished):
+def test_csv_files_hold_figures_to_twelve_digits_and_scores_to_the_last(finished):
     results, out = finished
     table = pd.read_csv(out / "figures.csv", float_precision="round_trip")
-    expected = results.standings["rated"].figures["srcc"].to_numpy()
-    assert np.array_equal(table["srcc"].to_numpy(), expected, equal_nan=True)
-    assert pd.read_csv(out / "scores.csv")["psnr"].notna().all()
+    for column in ("srcc", "plcc4", "rmse5"):
+        expected = results.standings["rated"].figures[column].to_numpy()
+        assert table[column].to_numpy() == pytest.approx(expected, rel=1e-11, nan_ok=True)
+        assert max(len(cell.lstrip("0.")) for cell in table[column].abs().dropna().map(repr)) <= 12
+    scores = pd.read_csv(out / "scores.csv", float_precision="round_trip")["psnr"].to_numpy()
+    assert np.array_equal(scores, results.scored[0].scores["psnr"].to_numpy())
 
 
 def test_distortion_types_have_every_figure(finished):
