@@ -99,7 +99,8 @@ def csv_files(results: Results) -> dict[str, str]:
 def _joined(parts: list[pd.DataFrame], digits: str | None) -> str:
     whole = pd.concat([part for part in parts if not part.empty] or parts[:1], ignore_index=True)
     front = [column for column in ("board", "dataset") if column in whole]
-    return str(whole[[*front, *(column for column in whole if column not in front)]].to_csv(index=False, float_format=digits))
+    whole = whole[[*front, *(column for column in whole if column not in front)]]
+    return str(whole.to_csv(index=False, float_format=digits))
 
 
 def _board(results: Results, name: str) -> Table:
