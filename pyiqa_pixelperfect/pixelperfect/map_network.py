@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import OPPONENT, opponent_planes
+from pyiqa_pixelperfect.pixelperfect.inference import halved_in_strips, plain, stacked
 
 __all__ = ["MAP_STRIDE", "DistortionMapNet", "Encoder", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
            "split_pyramid"]  # fmt: skip
@@ -96,16 +97,19 @@ class Encoder(nn.Module):
         Returns:
             Four tensors (B, C_i, H/s, W/s) for s = 4, 8, 16, 32.
         """
-        if self.folded_stem is not None:
-            features = self.folded_stem(images - 0.5)
-            features = F.relu(features, inplace=not features.requires_grad)
-        else:
+        entry: Any
+        entry, residual = self.stages[0].children()
+        if self.folded_stem is None:
             # Unshuffling keeps every pixel: noise and pixelation must survive the first stride.
-            features = self.stem(F.pixel_unshuffle(opponent_planes(images - 0.5), 2))  # (B, 12 -> C, H/2, W/2)
-        pyramid = []
-        for stage in self.stages:
-            features = stage(features)
-            pyramid.append(features)
+            features = entry(self.stem(F.pixel_unshuffle(opponent_planes(images - 0.5), 2)))  # (B, 12 -> C, H/2, W/2)
+        elif plain(images, *self.parameters()):
+            features = halved_in_strips(images - 0.5, self.folded_stem, entry.conv)
+        else:
+            features = self.folded_stem((images - 0.5).contiguous(memory_format=torch.channels_last))
+            features = entry(F.relu(features, inplace=not features.requires_grad))
+        pyramid = [residual(features)]
+        for stage in list(self.stages)[1:]:
+            pyramid.append(stage(pyramid[-1]))
         return pyramid
 
     def fold(self) -> None:
@@ -135,11 +139,13 @@ class PairFusion(nn.Module):
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Map two (B, C, h, w) to (2B, C', h, w): order (image, reference), then order (reference, image)."""
-        both = torch.cat((image, reference))
-        own, other = self.own(both), self.other(both).unflatten(0, (2, -1))
+        both = stacked(image, reference)
+        own, other = self.own(both), self.other(both)
+        halves, opposite = own.unflatten(0, (2, -1)), other.unflatten(0, (2, -1))
         # The squared difference does not know the order, so it is computed once and used for both.
         difference = self.difference((image - reference).square_())
-        own.unflatten(0, (2, -1)).add_(other.flip(0)).add_(difference)
+        for order in (0, 1):
+            halves[order].add_(opposite[1 - order]).add_(difference)
         out = self.norm(own)
         return F.relu(out, inplace=not out.requires_grad)
 
@@ -179,7 +185,7 @@ class FusionDecoder(nn.Module):
         features = fused[-1]
         for level in (2, 1, 0):
             lifted = F.interpolate(self.lateral[level](features), scale_factor=2.0, mode="nearest")
-            features = self.refine[level](fused[level] + lifted)
+            features = self.refine[level](lifted.add_(fused[level]))
         return features
 
 

@@ -153,7 +153,8 @@ class PixelPerfect(nn.Module):
         Args:
             image: tensor, PIL image or path.
             reference: likewise, of the same size. A single picture beside a batch is encoded once.
-            tile: largest side of a tile, px; by default 768 for pictures above 4 megapixels, and no tiles below.
+            tile: largest side of a tile, px; by default 1536 for pictures above 4 megapixels, 768 above 16, and no
+                tiles below 4.
 
         Raises:
             ImageError: as ``forward``, or values outside [0, 1], or a tile below 64 px.
@@ -234,7 +235,9 @@ class PixelPerfect(nn.Module):
 
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
         # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
-        return torch.sigmoid(_full_size(logits, size))
+        whole = _full_size(logits, size)
+        # In place if nothing was cut off, since memory that is new takes longer to get than to fill.
+        return whole.sigmoid_() if whole.is_contiguous() else torch.sigmoid(whole)
 
 
 def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:
@@ -245,5 +248,6 @@ def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:
 
 def _full_size(cells: Tensor, size: torch.Size) -> Tensor:
     """Interpolate (B, C, h, w) cells to the (H, W) pixels they cover; the last cell may reach past the picture."""
-    whole = F.interpolate(cells, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
+    # Planes one after the other, as users expect them and interpolation is quickest with.
+    whole = F.interpolate(cells.contiguous(), scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
     return whole[..., : size[-2], : size[-1]]

@@ -22,7 +22,10 @@ __all__ = ["CellMap", "CellMeans", "Tile", "TiledNetwork", "encode_tile", "fuse_
 Pyramid: TypeAlias = Sequence[Tensor]
 
 WHOLE = 2**22  # pixels of the largest picture that is encoded at once
-TILE = 768  # px, side of the tiles of larger ones, without their surroundings
+# px, sides of the tiles of larger ones, without their surroundings: the longer, the less is encoded twice, and the more
+# memory a tile takes. Above 16 megapixels, pictures and maps fill that.
+LONG_TILE, TILE = 1536, 768
+LONG_UP_TO = 2**24  # pixels
 SMALLEST = 64  # px
 
 
@@ -72,7 +75,8 @@ def tile_side(height: int, width: int, context: int) -> int | None:
 
     It does if it is small enough, or if tiles would need more surroundings than they have pixels.
     """
-    return None if height * width <= WHOLE or 2 * context > TILE else TILE
+    side = LONG_TILE if height * width <= LONG_UP_TO else TILE
+    return None if height * width <= WHOLE or 2 * context > side else side
 
 
 def tiles_of(height: int, width: int, network: TiledNetwork, tile: int | None) -> list[Tile]:
@@ -119,7 +123,7 @@ def encode_tile(network: TiledNetwork, pictures: Sequence[Picture], tile: Tile) 
     distinct = [picture.distinct() for picture in pictures]
     parts = (picture.part(tile.outer_rows, tile.outer_columns) for picture in distinct)
     # Nothing has a name here but the pyramid: what has one stays in memory.
-    pyramid = network.encode(torch.cat(tuple(parts)).contiguous(memory_format=torch.channels_last))
+    pyramid = network.encode(torch.cat(tuple(parts)))
     split = [level.split([len(picture) for picture in distinct]) for level in pyramid]
     return [list(pyramid) for pyramid in zip(*split, strict=True)]
 

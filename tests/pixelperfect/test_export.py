@@ -26,7 +26,7 @@ def test_the_file_answers_as_the_network_does_at_any_size(small, tmp_path):
         score, maps = session.run(None, {"image": image.numpy(), "reference": reference.numpy()})
         expected = small.compare(image, reference)
         assert abs(torch.from_numpy(maps) - expected.maps).max() <= 1e-5
-        assert score[0] == pytest.approx(expected.score.item(), abs=5e-3)
+        assert score[0] == pytest.approx(expected.score.item(), abs=1e-5)
 
 
 def test_a_file_of_another_kind_is_refused(small, tmp_path):

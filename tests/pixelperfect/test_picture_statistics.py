@@ -1,5 +1,7 @@
 """Statistics of whole pictures: what each number says, by a slow twin and on pictures where the answer is known."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,12 @@ def pooled(plane: np.ndarray, side: int) -> np.ndarray:
 
 def quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[float]:
     ordered = np.sort(values.ravel())
-    return [ordered[round(share * (len(ordered) - 1))] for share in shares]
+    return [ordered[int(share * (len(ordered) - 1) + 0.5)] for share in shares]
+
+
+def parts_of(values: np.ndarray) -> list[np.ndarray]:
+    ends = [len(values) * part // TONE_PARTS for part in range(TONE_PARTS + 1)]
+    return [values[start:end] for start, end in pairwise(ends)]
 
 
 def to_next(plane: np.ndarray) -> np.ndarray:
@@ -66,9 +73,9 @@ def slow(image: np.ndarray) -> list[float]:
     detail = [pooled(to_next(plane), 4) for plane in fine]
     order = np.argsort(planes[0].ravel(), kind="stable")
     for plane in (*planes[1:], chroma):
-        numbers += [part.mean() for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
+        numbers += [part.mean() for part in parts_of(plane.ravel()[order])]
     for plane in (*detail, to_next(planes[0])):
-        numbers += [0.2 * np.log(part.mean() + 1e-3) for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
+        numbers += [0.2 * np.log(part.mean() + 1e-3) for part in parts_of(plane.ravel()[order])]
     numbers += by_ring(planes[0]) + by_ring(chroma) + [0.2 * np.log(mean + 1e-3) for mean in by_ring(detail[0])]
     numbers += [np.sqrt(plane.var() + 1e-6) for plane in planes]
     for end in (0.0, 1.0):

@@ -82,6 +82,7 @@ def test_large_pictures_are_tiled_by_themselves_and_their_maps_stay_small(small,
     image, reference = pair(1, 500, 811)
     whole = small.compare(Picture(image), Picture(reference))
     monkeypatch.setattr(tiling, "WHOLE", 100_000)
+    monkeypatch.setattr(tiling, "LONG_UP_TO", 200_000)
     monkeypatch.setattr(tiling, "TILE", 384)
     monkeypatch.setattr(metric_module, "_FULL_MAPS", 100_000)
     sizes, encode = [], small.map_network.encode
@@ -105,6 +106,14 @@ def test_large_pictures_are_tiled_by_themselves_and_their_maps_stay_small(small,
         assert len(sizes) == 12
     small(*floats)
     assert len(sizes) == 13  # gradients need all of it at once
+
+
+@pytest.mark.parametrize(
+    ("sides", "tile"), [((2048, 2048), None), ((2048, 2080), 1536), ((4096, 4096), 1536), ((4096, 4128), 768)]
+)
+def test_tiles_are_long_where_there_is_room_for_them(sides, tile):
+    assert tiling.tile_side(*sides, context=184) == tile
+    assert tiling.tile_side(*sides, context=1000) is None  # surroundings would be most of it
 
 
 def test_ranking_tile_by_tile_is_ranking(small):

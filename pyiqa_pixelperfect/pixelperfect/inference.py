@@ -1,0 +1,60 @@
+"""Quicker ways to the same result for when there is no gradient to compute: less memory is touched, none is copied."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["halved_in_strips", "plain", "stacked"]
+
+_STRIP = 2**20  # numbers of the stem's features in a strip, 4 MiB, about
+
+
+def plain(*tensors: Tensor) -> bool:
+    """Whether plain numbers on a CPU are asked for: neither gradients nor a graph."""
+    tracked = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return tensors[0].device.type == "cpu" and not tracked and not torch.compiler.is_compiling()
+
+
+def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tensor:
+    """``relu(entry(relu(stem(images))))``, a few rows at a time, to the same result.
+
+    What lies between the two is by far the largest thing there is in the network; a strip of it stays in the cache.
+
+    Args:
+        images: (B, 3, H, W), sides multiples of 4.
+        stem: 6x6 convolution of stride 2, padded by 2.
+        entry: 3x3 convolution of stride 2, padded by 1.
+
+    Returns:
+        (B, C, H/4, W/4), channels last.
+    """
+    count, _, height, width = images.shape
+    size = count, entry.out_channels, height // 4, width // 4
+    whole = torch.empty(size, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    rows = max(1, _STRIP // (2 * stem.out_channels * (width // 2)))
+    for top in range(0, height // 4, rows):
+        end = min(top + rows, height // 4)
+        first = max(0, 2 * top - 1)  # row of stride 2: what lies above the picture is 0 there, not at stride 1
+        above, below = (2, 0)[first > 0], (0, 2)[end == height // 4]
+        for number in range(count):
+            planes = images[number, :, max(0, 2 * first - 2) : 4 * end + 2]
+            planes = F.pad(planes, (0, 0, above, below)) if above or below else planes
+            # Stacking puts the colors of a pixel side by side in a seventh of the time that torch takes for it.
+            pixels = torch.stack(planes.unbind(), dim=2).permute(2, 0, 1).unsqueeze(0)
+            features = F.conv2d(pixels, stem.weight, stem.bias, stride=2, padding=(0, 2)).clamp_min_(0.0)
+            padding = (1 - min(1, top), 1)
+            halved = F.conv2d(features, entry.weight, entry.bias, stride=2, padding=padding)
+            torch.clamp_min(halved, 0.0, out=whole[number : number + 1, :, top:end])
+    return whole
+
+
+def stacked(image: Tensor, reference: Tensor) -> Tensor:
+    """Two batches (B, ...) in one, (2B, ...): without copying if it is one that they were cut from."""
+    if (
+        plain(image, reference)
+        and image.stride() == reference.stride()
+        and image.untyped_storage().data_ptr() == reference.untyped_storage().data_ptr()
+        and image.storage_offset() + len(image) * image.stride(0) == reference.storage_offset()
+    ):
+        return image.as_strided((2 * len(image), *image.shape[1:]), image.stride())
+    return torch.cat((image, reference))
