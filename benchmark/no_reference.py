@@ -1,7 +1,8 @@
 """How well no-reference scores agree with people: heads fitted on training rows, measured on test rows.
 
-Every way to describe a picture gets the same treatment: ridge regression, its ``alpha`` and whether features are
-standardized chosen on content-disjoint splits of the training rows. Test rows are looked at once, at the end.
+Every way to describe a picture gets the same treatment: ridge regression, its ``alpha``, whether features are
+standardized and whether ratings are spread normally chosen on content-disjoint splits of the training rows. Test rows
+are looked at once, at the end.
 """
 
 from collections.abc import Sequence
@@ -38,20 +39,23 @@ def predict_by_ridge(
         seed: of the splits.
 
     Returns:
-        (M,) predictions, and what was chosen: ``alpha``, ``standardize``, mean and spread of the validation SRCC.
+        (M,) predictions, and what was chosen: ``alpha``, ``standardize``, ``normal``, mean and spread of the validation
+        SRCC.
     """
     mos = np.array([row.mos for row in rows])
     splits = content_splits([row.content for row in rows], SPLITS, VALIDATION, seed)
     tried = [
-        (score, standardize)
+        (score, standardize, normal)
         for standardize, alphas in ALPHAS.items()
-        for score in choose_alpha(train, mos, splits, alphas, standardize=standardize)[:1]
+        for normal in (False, True)
+        for score in choose_alpha(train, mos, splits, alphas, standardize=standardize, normal=normal)[:1]
     ]
-    best, standardize = max(tried, key=lambda pair: pair[0].mean)
-    head = fit_ridge(train, mos, best.alpha, standardize=standardize).double()
+    best, standardize, normal = max(tried, key=lambda choice: choice[0].mean)
+    head = fit_ridge(train, mos, best.alpha, standardize=standardize, normal=normal).double()
     chosen = {
         "alpha": best.alpha,
         "standardize": standardize,
+        "normal": normal,
         "validation": best.mean,
         "validation_spread": best.spread,
     }

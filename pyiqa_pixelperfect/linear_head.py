@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from pyiqa_pixelperfect.errors import ConfigError, DataError, MissingDependencyError, WeightsError
 from pyiqa_pixelperfect.weights import load_weights, save_weights
 
-__all__ = ["AlphaScore", "Labels", "LinearHead", "choose_alpha", "fit_ridge", "labels_from_card"]
+__all__ = ["AlphaScore", "Labels", "LinearHead", "choose_alpha", "fit_ridge", "labels_from_card",
+           "normal_scores"]  # fmt: skip
 
 _CLASS = "LinearHead"
 
@@ -137,6 +138,7 @@ def fit_ridge(
     *,
     meaning: Labels | None = None,
     standardize: bool = False,
+    normal: bool = False,
 ) -> LinearHead:
     """Fit a head by ridge regression (scikit-learn), as CONTRIQUE and GRepQ do.
 
@@ -147,6 +149,7 @@ def fit_ridge(
         meaning: what the labels are.
         standardize: divide each feature by its standard deviation first, so that ``alpha`` weighs all alike; the
             division becomes part of the head's weight.
+        normal: fit to ``normal_scores`` of the labels, so that a few extreme ones pull no harder than others.
 
     Raises:
         ConfigError: ``alpha`` is not above 0.
@@ -164,11 +167,23 @@ def fit_ridge(
     if standardize:
         deviation = features.std(axis=0)
         scale = np.where(deviation > 1e-12, deviation, 1.0)  # what never varies has nothing to say
-    ridge = _ridge_class()(alpha=alpha).fit(features / scale, labels)
+    ridge = _ridge_class()(alpha=alpha).fit(features / scale, normal_scores(labels) if normal else labels)
     head = LinearHead(features.shape[1], meaning)
     head.weight.copy_(torch.from_numpy(ridge.coef_ / scale))
     head.bias.fill_(float(ridge.intercept_))
     return head
+
+
+def normal_scores(labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Spread labels (N,) as a normal distribution is, in their order and with their own mean and deviation.
+
+    Of equal labels all get the same. (Rank-based normal scores: van der Waerden 1952, with Hazen's places.)
+    """
+    labels = np.asarray(labels, np.float64)
+    scores = stats.norm.ppf((stats.rankdata(labels) - 0.5) / len(labels))
+    scores, deviation = scores - scores.mean(), scores.std()  # with many equal labels the middle is not at 0
+    spread: NDArray[np.float64] = labels.mean() + labels.std() * scores / (deviation if deviation > 0 else 1.0)
+    return spread
 
 
 def choose_alpha(
@@ -178,6 +193,7 @@ def choose_alpha(
     alphas: Sequence[float],
     *,
     standardize: bool = False,
+    normal: bool = False,
 ) -> list[AlphaScore]:
     """Try every ``alpha`` on every split: fit on its first rows, rank the predictions for its others.
 
@@ -187,6 +203,7 @@ def choose_alpha(
         splits: rows to fit on and rows to validate on, such as ``data.rated.content_splits`` gives.
         alphas: candidates, each above 0.
         standardize: as for ``fit_ridge``.
+        normal: likewise.
 
     Returns:
         One entry per ``alpha``, in order of falling mean SRCC; the first is the one to take.
@@ -201,7 +218,7 @@ def choose_alpha(
     scores: dict[float, list[float]] = {alpha: [] for alpha in alphas}
     for fitted, held in splits:
         for alpha, values in scores.items():
-            head = fit_ridge(features[fitted], labels[fitted], alpha, standardize=standardize).double()
+            head = fit_ridge(features[fitted], labels[fitted], alpha, standardize=standardize, normal=normal).double()
             predicted = head(torch.from_numpy(np.asarray(features[held], np.float64))).numpy()
             if np.ptp(predicted) == 0 or np.ptp(labels[held]) == 0:
                 raise DataError("labels", "ratings that differ", f"one value for all {len(held)} rows of a split")

@@ -6,9 +6,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from pyiqa_pixelperfect.errors import ConfigError, DataError, WeightsError
-from pyiqa_pixelperfect.linear_head import Labels, LinearHead, choose_alpha, fit_ridge
+from pyiqa_pixelperfect.linear_head import Labels, LinearHead, choose_alpha, fit_ridge, normal_scores
 from pyiqa_pixelperfect.weights import save_weights
 
 DMOS = Labels(0.0, 100.0, lower_better=True, source="a study")
@@ -46,6 +49,47 @@ def test_a_feature_that_never_varies_does_no_harm(rated):
     head = fit_ridge(features, labels, 1.0, standardize=True)
     assert head.weight[-1] == 0
     assert head.weight.isfinite().all()
+
+
+@given(labels=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40))
+def test_normal_scores_keep_order_mean_and_deviation(labels):
+    labels = np.array(labels)
+    scores = normal_scores(labels)
+    assert np.isclose(scores.mean(), labels.mean(), rtol=1e-9, atol=1e-6)
+    assert np.isclose(scores.std(), labels.std(), rtol=1e-9, atol=1e-6)
+    assert (np.diff(scores[np.argsort(labels)]) >= -1e-9 * (1 + np.ptp(labels))).all()
+    for value in labels:
+        assert np.ptp(scores[labels == value]) <= 1e-9 * (1 + np.ptp(labels))
+
+
+def test_normal_scores_are_quantiles_of_a_normal_distribution():
+    generator = np.random.default_rng(2)
+    labels = 50.0 + 3.0 * generator.normal(size=4000)
+    inner = abs(labels - 50.0) < 6.0  # beyond two deviations chance decides how far apart labels are
+    assert np.allclose(normal_scores(labels)[inner], labels[inner], atol=0.3)
+    bent = normal_scores(np.exp(labels / 3.0))
+    assert np.corrcoef(bent, labels)[0, 1] > 0.999
+    assert np.ptp(normal_scores(np.ones(5))) == 0
+
+
+def test_a_fit_to_normal_scores_does_not_depend_on_how_far_an_extreme_is_off(rated):
+    features, labels = rated
+    far = np.where(labels == labels.max(), labels.max() + 1000.0 * np.ptp(labels), labels)
+
+    def predicted(labels, **options):
+        head = fit_ridge(features, labels, 1.0, **options)
+        return head(torch.from_numpy(features).float()).numpy()
+
+    def agreement(**options):
+        return stats.spearmanr(predicted(labels, **options), predicted(far, **options)).statistic
+
+    assert agreement(normal=True) > 0.999
+    assert agreement() < 0.9
+    one, other = (predicted(values, normal=True) for values in (labels, far))
+    assert np.allclose((one - one.mean()) / one.std(), (other - other.mean()) / other.std(), atol=1e-3)
+    splits = [(np.arange(0, 40), np.arange(40, 60))]
+    by_order = choose_alpha(features, labels, splits, [1.0], normal=True)[0]
+    assert by_order.srcc == pytest.approx(choose_alpha(features, np.exp(labels), splits, [1.0], normal=True)[0].srcc)
 
 
 def test_quality_is_higher_for_better_pictures_whatever_the_labels(rated):

@@ -45,6 +45,7 @@ class HeadSettings(Config):
     splits: Annotated[int, Field(ge=1)] = 10  # by content, to choose alpha and to report the spread
     validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2  # share of the contents
     standardize: bool = False
+    normal: bool = False  # fit to normal scores of the ratings: see ``fit_ridge``
     seed: int = 0
 
 
@@ -99,13 +100,14 @@ def fit_head(describe: Callable[[Tensor], Tensor], settings: HeadSettings, devic
     features = describe_images(describe, rows, device).numpy()
     mos = np.array([row.mos for row in rows])
     splits = content_splits([row.content for row in rows], settings.splits, settings.validation, settings.seed)
-    tried = choose_alpha(features, mos, splits, settings.alphas, standardize=settings.standardize)
+    how = {"standardize": settings.standardize, "normal": settings.normal}
+    tried = choose_alpha(features, mos, splits, settings.alphas, **how)
     best = tried[0]
     _log.info("alpha %g: SRCC %.4f +- %.4f over %d splits", best.alpha, best.mean, best.spread, len(splits))
     subset = f"rows of split {settings.split!r}" if settings.split else "all rows"
     source = f"{settings.ratings.name}, {subset}, {len(rows)} pictures"
     labels = Labels(settings.low, settings.high, settings.lower_better, source)
-    head = fit_ridge(features, mos, best.alpha, meaning=labels, standardize=settings.standardize)
+    head = fit_ridge(features, mos, best.alpha, meaning=labels, **how)
     head.card = _card(settings, rows, best, tried)
     return head
 
