@@ -198,8 +198,9 @@ def _by_tone(tones: Tensor, values: Tensor) -> Tensor:
     """Means of (B, C, H, W) over the darkest sixth of a picture, the next, ... the brightest, (B, C, TONE_PARTS)."""
     order = ascending(tones.flatten(2))
     ordered = values.flatten(2).gather(2, order.expand(-1, values.shape[1], -1))
-    # Not tensor_split: what is left over goes to other parts in ONNX.
-    ends = [part * ordered.shape[2] // TONE_PARTS for part in range(TONE_PARTS + 1)]
+    # As tensor_split does, which in ONNX gives what is left over to other parts.
+    sizes = [(ordered.shape[2] + TONE_PARTS - 1 - part) // TONE_PARTS for part in range(TONE_PARTS)]
+    ends = [sum(sizes[:part]) for part in range(TONE_PARTS + 1)]
     return torch.stack([ordered[..., start:end].mean(2) for start, end in pairwise(ends)], dim=2)
 
 

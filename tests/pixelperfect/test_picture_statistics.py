@@ -1,7 +1,5 @@
 """Statistics of whole pictures: what each number says, by a slow twin and on pictures where the answer is known."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
@@ -41,11 +39,6 @@ def quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[float]:
     return [ordered[int(share * (len(ordered) - 1) + 0.5)] for share in shares]
 
 
-def parts_of(values: np.ndarray) -> list[np.ndarray]:
-    ends = [len(values) * part // TONE_PARTS for part in range(TONE_PARTS + 1)]
-    return [values[start:end] for start, end in pairwise(ends)]
-
-
 def to_next(plane: np.ndarray) -> np.ndarray:
     steps = np.abs(plane[:, 1:] - plane[:, :-1])
     return np.concatenate((steps, steps[:, -1:]), axis=1)
@@ -73,9 +66,9 @@ def slow(image: np.ndarray) -> list[float]:
     detail = [pooled(to_next(plane), 4) for plane in fine]
     order = np.argsort(planes[0].ravel(), kind="stable")
     for plane in (*planes[1:], chroma):
-        numbers += [part.mean() for part in parts_of(plane.ravel()[order])]
+        numbers += [part.mean() for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
     for plane in (*detail, to_next(planes[0])):
-        numbers += [0.2 * np.log(part.mean() + 1e-3) for part in parts_of(plane.ravel()[order])]
+        numbers += [0.2 * np.log(part.mean() + 1e-3) for part in np.array_split(plane.ravel()[order], TONE_PARTS)]
     numbers += by_ring(planes[0]) + by_ring(chroma) + [0.2 * np.log(mean + 1e-3) for mean in by_ring(detail[0])]
     numbers += [np.sqrt(plane.var() + 1e-6) for plane in planes]
     for end in (0.0, 1.0):
