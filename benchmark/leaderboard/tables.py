@@ -92,8 +92,7 @@ def csv_files(results: Results) -> dict[str, str]:
     files: Mapping[str, list[pd.DataFrame]] = {
         "standings.csv": boards, "figures.csv": figures, "differences.csv": differences, "scores.csv": scores
     }  # fmt: skip
-    rounded = {name: None if name == "scores.csv" else _DIGITS for name in files}
-    return {name: _joined(parts, rounded[name]) for name, parts in files.items() if parts}
+    return {name: _joined(parts, None if name == "scores.csv" else _DIGITS) for name, parts in files.items() if parts}
 
 
 def _joined(parts: list[pd.DataFrame], digits: str | None) -> str:

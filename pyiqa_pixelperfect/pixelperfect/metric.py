@@ -194,7 +194,7 @@ class PixelPerfect(nn.Module):
         count = len(pictures) - 1
         # Against the reference, and each against those before it: the other half follows from anti-symmetry.
         pairs = [(i, j) for i in range(count) for j in (*range(i), count)]
-        described, cells = describe_all(self.map_network, pictures, pairs, tile or self._tile_side(last))
+        described, cells = describe_all(self.map_network, pictures, pairs, tile or self._tile_side(last, len(pictures)))
         found = {pair: self.score_network(part)[0] for pair, part in zip(pairs, described, strict=True)}
         scores = torch.stack([found[i, count] for i in range(count)])
         pairwise = scores.new_zeros(count, count)
@@ -228,10 +228,10 @@ class PixelPerfect(nn.Module):
     def _read(self, picture: ImageInput, argument: str) -> Picture:
         return as_picture(picture, argument).to(self.map_network.head.weight.device)
 
-    def _tile_side(self, picture: Picture) -> int | None:
+    def _tile_side(self, picture: Picture, pictures: int = 2) -> int | None:
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return None  # gradients need the whole picture anyway, and compilers no loop
-        return tile_side(picture.height, picture.width, self.map_network.context)
+        return tile_side(picture.height, picture.width, self.map_network.context, pictures=pictures)
 
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
         # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.

@@ -162,15 +162,12 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
 
 
 def _pooled(planes: Tensor, side: int) -> Tensor:
-    """Means over squares of (B, C, H, W), which leave out what is left over at the right and at the bottom."""
-    batch, channels, height, width = planes.shape
-    rows, columns = height // side, width // side
-    if side == 2:  # a sum of two is quickest as one
-        pairs = planes[..., 0 : 2 * rows : 2, : 2 * columns] + planes[..., 1 : 2 * rows : 2, : 2 * columns]
-        return (pairs[..., 0::2] + pairs[..., 1::2]) / 4
-    squares = planes[..., : rows * side, : columns * side].reshape(batch, channels, rows, side, columns * side)
-    # Rows first: adding whole rows is quick, and far less is left to be added within rows.
-    return squares.sum(3).reshape(batch, channels, rows, columns, side).sum(4) / side**2
+    """Means over squares of (B, C, H, W), which leave out what is left over at the right and below; sides are 2^n."""
+    while side > 1:  # halving again and again is quicker than sums of more than two
+        rows, columns, side = planes.shape[2] // 2 * 2, planes.shape[3] // 2 * 2, side // 2
+        pairs = planes[..., 0:rows:2, :columns] + planes[..., 1:rows:2, :columns]
+        planes = (pairs[..., 0::2] + pairs[..., 1::2]) / 4
+    return planes
 
 
 def _to_next(planes: Tensor) -> Tensor:

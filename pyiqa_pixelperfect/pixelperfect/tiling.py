@@ -70,12 +70,13 @@ def _cells(pixels: slice, start: int) -> slice:
     return slice((pixels.start - start) // MAP_STRIDE, -(-(pixels.stop - start) // MAP_STRIDE))
 
 
-def tile_side(height: int, width: int, context: int) -> int | None:
+def tile_side(height: int, width: int, context: int, *, pictures: int = 2) -> int | None:
     """Side of the tiles that a picture is cut into, px; ``None`` if it stays whole.
 
-    It does if it is small enough, or if tiles would need more surroundings than they have pixels.
+    It does if it is small enough, or if tiles would need more surroundings than they have pixels. Of more than two
+    pictures the features of a tile are in memory at once, so tiles stay short.
     """
-    side = LONG_TILE if height * width <= LONG_UP_TO else TILE
+    side = LONG_TILE if height * width <= LONG_UP_TO and pictures <= 2 else TILE
     return None if height * width <= WHOLE or 2 * context > side else side
 
 

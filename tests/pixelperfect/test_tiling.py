@@ -113,6 +113,7 @@ def test_large_pictures_are_tiled_by_themselves_and_their_maps_stay_small(small,
 )
 def test_tiles_are_long_where_there_is_room_for_them(sides, tile):
     assert tiling.tile_side(*sides, context=184) == tile
+    assert tiling.tile_side(*sides, context=184, pictures=3) == (tile and 768)  # all of them are in memory at once
     assert tiling.tile_side(*sides, context=1000) is None  # surroundings would be most of it
 
 
