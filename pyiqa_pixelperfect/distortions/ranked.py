@@ -3,6 +3,9 @@
 A *ladder* is one plan applied in rising amounts. In half of the ladders all distortions of the plan rise together, in
 the others each rises on its own path; a plan of one distortion is a ladder of one family. Photos p and p + P/2 climb
 the same ladders: the same rung of both has the same distortions in the same places, and the same rank.
+
+Photos that people compare are seldom pristine: they were compressed, enlarged or taken in poor light before. So a
+photo may be given a *past* before its ladders begin; what is added to that still makes it worse.
 """
 
 import dataclasses
@@ -23,6 +26,7 @@ __all__ = ["RankedSets", "ranked_sets", "rung_factors"]
 
 _STREAM_RUNGS = 110
 _FIRST_EPOCH = 1000  # so that ranked sets are not the versions that maps are learned from
+_PAST_EPOCH = 900
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def ranked_sets(
     *,
     rungs: int,
     ladders: int = 1,
+    past: DistortionEngine | None = None,
     seed: int,
 ) -> RankedSets:
     """Make ladders of each photo: the same distortions in the same places, in rising amounts.
@@ -109,6 +114,7 @@ def ranked_sets(
         indices: (P,) sample numbers.
         rungs: distorted versions on each ladder.
         ladders: ladders of each photo, each by a plan of its own.
+        past: draws what each photo went through before, a plan for each photo; none if not given.
         seed: seed of the run.
 
     Returns:
@@ -119,6 +125,8 @@ def ranked_sets(
     """
     if len(clean) % 2:
         raise ImageError("clean", "an even number of photos, since they are distorted in pairs", f"{len(clean)}")
+    if past is not None:
+        clean = eight_bit(past.apply(clean, past.plan(indices, seed=seed, epoch=_PAST_EPOCH)).image)
     half = indices[: len(indices) // 2]
     shared = np.concatenate([half, half])
     plans: list[Plan] = []

@@ -9,6 +9,7 @@ image quality assessment based on synthetic scores", CVPR 2014).
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from scipy.stats import rankdata
 from torch import Tensor
@@ -61,15 +62,20 @@ def _turned(function: Callable[..., Tensor], higher_is_better: bool) -> Teacher:
 
 
 @torch.no_grad()
-def judge_versions(sets: RankedSets, teachers: Sequence[Teacher]) -> Tensor:
+def judge_versions(sets: RankedSets, teachers: Sequence[Teacher], *, judging: bool = True) -> Tensor:
     """What each teacher says of each distorted version against its clean photo.
 
+    Args:
+        sets: the versions.
+        teachers: from ``load_teachers``.
+        judging: ``False`` leaves out these versions, since teachers take as long as all other descriptions together.
+
     Returns:
-        (V * photos, T), version by version, higher for better; T = 0 without teachers.
+        (V * photos, T), version by version, higher for better, NaN for those left out; T = 0 without teachers.
     """
     images = sets.images[sets.photos :]
-    if not teachers:
-        return images.new_zeros(len(images), 0)
+    if not (teachers and judging):
+        return images.new_full((len(images), len(teachers)), torch.nan)
     clean = sets.images[: sets.photos]
     return torch.cat([
         torch.stack([teacher(version, clean) for teacher in teachers], dim=1)
@@ -83,10 +89,10 @@ def consensus_ranks(judged: Tensor) -> Tensor:
     Ranks, since the units of the teachers have nothing in common: 0.5 is worse than half of all versions.
 
     Args:
-        judged: (..., T), what T teachers say, higher for better.
+        judged: (..., T), what T teachers say, higher for better; NaN for versions that were not judged.
 
     Returns:
-        (...) in (0, 1), higher for worse.
+        (...) in (0, 1), higher for worse; NaN for versions that were not judged.
 
     Raises:
         ValueError: T is 0.
@@ -94,5 +100,7 @@ def consensus_ranks(judged: Tensor) -> Tensor:
     if not judged.shape[-1]:
         raise ValueError("a consensus needs at least one teacher")
     columns = -judged.flatten(0, -2).cpu().double().numpy()
-    ranks = rankdata(columns, axis=0).mean(axis=1) / (len(columns) + 1)
+    seen = ~np.isnan(columns).any(axis=1)
+    ranks = np.full(len(columns), np.nan)
+    ranks[seen] = rankdata(columns[seen], axis=0).mean(axis=1) / (seen.sum() + 1)
     return torch.from_numpy(ranks).to(judged).reshape(judged.shape[:-1])

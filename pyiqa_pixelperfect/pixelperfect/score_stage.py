@@ -44,7 +44,8 @@ class ScoreStage(nn.Module):
 
         Args:
             sets: described pairs.
-            badness: (C, 2, V) in (0, 1), from ``consensus.consensus_ranks``; ``None`` without teachers.
+            badness: (C, 2, V) in (0, 1), from ``consensus.consensus_ranks``, NaN where no teacher judged; ``None``
+                without teachers.
 
         Returns:
             ``loss``, its parts, and ``ordered``, the share of pairs that are scored in their known order.
@@ -74,7 +75,9 @@ class ScoreStage(nn.Module):
             "climb": self.config.weight_rank,
         }
         if badness is not None:
-            parts["consensus"] = (against_clean - badness).square().mean()
+            judged = badness.isfinite()
+            missed = torch.where(judged, against_clean - badness, 0.0)  # of those that were not judged, nothing
+            parts["consensus"] = missed.square().sum() / judged.sum().clamp_min(1)
             weights["consensus"] = self.config.weight_consensus
         total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts, "ordered": (worse < 0).float().mean()}

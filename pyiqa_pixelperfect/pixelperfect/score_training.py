@@ -51,7 +51,8 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
     config = run.config.score
     run.processes.share(maps)  # batch statistics differ between processes, and one network has to describe all
     engine = DistortionEngine(config.engine.settings()) if config.engine else run.engine
-    sets = _described(run, maps, engine)
+    past = DistortionEngine(config.past.settings()) if config.past else None
+    sets = _described(run, maps, engine, past)
     if not run.processes.first:
         return {}
     # Dropout draws from torch's own generators: seeded here, and given back as they were.
@@ -64,7 +65,9 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
     return figures
 
 
-def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> DescribedSets:
+def _described(
+    run: Run, maps: DistortionMapNet, engine: DistortionEngine, past: DistortionEngine | None
+) -> DescribedSets:
     """Describe the sets that are not described yet, batch by batch, and read all of them."""
     config, data, processes = run.config.score, run.config.data, run.processes
     folder, settings = run.config.output / "described", _settings(run)
@@ -81,11 +84,12 @@ def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> De
         numbers, crops = next(crop_loader(dataset, sampler, data.workers))
         clean = crops.to(processes.device).float() / 255.0
         sets = ranked_sets(
-            engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, seed=run.config.seed
+            engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, past=past, seed=run.config.seed
         )
         pictures, found = batch.missing
+        judging = batch.number * config.photos < (config.judged_crops or config.crops)
         batch.keep(
-            describe_pictures(sets, judge_versions(sets, teachers)) if pictures else None,
+            describe_pictures(sets, judge_versions(sets, teachers, judging=judging)) if pictures else None,
             describe_maps(maps, sets) if found else None,
         )
         return_memory()
@@ -98,7 +102,7 @@ def _described(run: Run, maps: DistortionMapNet, engine: DistortionEngine) -> De
 def _settings(run: Run) -> str:
     """All that the descriptions depend on, beside the maps."""
     config = run.config
-    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "teachers"})
+    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "past", "teachers", "judged_crops"})
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
     kinds = (config.score.engine or config.engine).kinds
     catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
