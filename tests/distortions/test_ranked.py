@@ -59,6 +59,32 @@ def test_the_clean_photo_comes_first_then_more_and_more_of_the_same():
     assert (distance[3] > distance[1]).float().mean() >= 0.75
 
 
+PAST = DistortionEngine(PlanSettings(untouched=0.5, counts=(1.0,), amounts=(0.05, 0.3), kinds=("jpeg", "white_noise")))
+
+
+def test_ladders_begin_where_the_past_of_a_photo_ends():
+    clean = photos(6)
+    sets = ranked_sets(ENGINE, clean, np.arange(6), rungs=2, past=PAST, seed=2)
+    begun = eight_bit(PAST.apply(clean, PAST.plan(np.arange(6), seed=2, epoch=900)).image)
+    changed = (begun != clean).flatten(1).any(1)
+    assert 0 < changed.sum() < 6  # some photos have a past, others have none
+    assert torch.equal(sets.images[:6], begun)
+    assert not sets.amounts[:6].any()  # what happened before is not what ladders are about
+    plain = ranked_sets(ENGINE, begun, np.arange(6), rungs=2, seed=2)
+    assert torch.equal(sets.images, plain.images)
+    assert torch.equal(sets.amounts, plain.amounts)
+
+
+def test_each_photo_has_a_past_of_its_own():
+    clean = photos(2)
+    sets = ranked_sets(ENGINE, torch.cat((clean, clean)), np.arange(4), rungs=2, past=PAST, seed=4)
+    alone = [
+        ranked_sets(ENGINE, clean, np.array(pair), rungs=2, past=PAST, seed=4).images[:2] for pair in ([0, 1], [2, 3])
+    ]
+    assert torch.equal(sets.images[:4], torch.cat(alone))
+    assert not torch.equal(*alone)  # although both halves of a batch climb the same ladders
+
+
 def test_amounts_never_fall_along_a_ladder():
     sets = ranked_sets(ENGINE, photos(8), np.arange(8), rungs=3, ladders=2, seed=6)
     worse, better = sets.ordered()

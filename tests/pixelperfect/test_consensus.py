@@ -58,6 +58,25 @@ def test_versions_are_judged_against_their_own_clean_photo():
     assert judge_versions(sets_of(*versions), []).shape == (4, 0)
 
 
+def test_versions_may_be_left_unjudged():
+    clean = scenes(2)
+    sets = sets_of(clean, noisy(clean, 0.02), noisy(clean, 0.1))
+    judged = judge_versions(sets, [noise_teacher, brightness_teacher], judging=False)
+    assert judged.shape == (4, 2)
+    assert judged.isnan().all()
+
+
+def test_ranks_are_among_the_judged():
+    judged = torch.randn(6, 2, 3, generator=torch.Generator().manual_seed(6))
+    some = judged.clone()
+    some[[1, 4]] = torch.nan
+    ranks = consensus_ranks(some)
+    seen = torch.tensor([0, 2, 3, 5])
+    assert ranks[[1, 4]].isnan().all()
+    assert torch.equal(ranks[seen], consensus_ranks(judged[seen]))
+    assert consensus_ranks(torch.full((2, 3), torch.nan)).isnan().all()
+
+
 def test_ranks_are_means_over_teachers_and_high_for_bad():
     judged = torch.randn(3, 2, 4, 3, generator=torch.Generator().manual_seed(3))
     ranks = consensus_ranks(judged)

@@ -101,6 +101,20 @@ def test_severity_has_to_climb_and_to_be_the_rank_that_teachers_give():
     assert "consensus" not in stage(sets)
 
 
+def test_versions_that_no_teacher_judged_say_nothing():
+    stage, sets = stage_of(weight_consensus=1.0, teachers=["mdsi"]).eval(), described(2)
+    ranks = torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(5))
+    few, none = ranks.clone(), torch.full_like(ranks, torch.nan)
+    few[1:] = torch.nan
+    with torch.no_grad():
+        only = stage(sets.rows(torch.tensor([0])), ranks[:1])["consensus"].item()
+    losses = stage(sets, few)
+    assert losses["consensus"].item() == pytest.approx(only, rel=1e-5)
+    losses["loss"].backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in stage.parameters())
+    assert stage(sets, none)["consensus"].item() == 0.0
+
+
 def test_info_nce_pairs_the_same_rungs_of_both_crops():
     stage, sets = stage_of().eval(), described()
     with torch.no_grad():
