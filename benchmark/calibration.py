@@ -3,7 +3,8 @@
 Held-out photos are distorted twice by the training engine, whose amounts are known at every pixel, and all pairs of
 versions are compared. Predicted and true signed amounts are means over 4x4 pixels. For each family the values of the
 pairs that have it anywhere are sorted by the prediction into bins (reliability): a calibrated map has the same mean in
-truth as in prediction in every bin.
+truth as in prediction in every bin. The error over all pairs is told beside it; in most of them a family is not there,
+and should not be seen.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +38,7 @@ __all__ = [
 BINS = 20  # over [-1, 1]
 AFFECTED = 0.05  # of true amounts, above which a cell counts as affected
 _CELL = 4  # px
-_GAP = 0.05
+_PROMISED = 0.05
 
 
 def versioned_pairs(
@@ -63,35 +64,37 @@ def measure(
     """Compare pairs and sort cells into bins of the prediction.
 
     Returns:
-        (families, bins, 6): number of cells; sums of prediction, truth and absolute error; number of affected cells
-        and sum of their absolute errors.
+        (families, bins, 8): of pairs that have the family the number of cells, sums of prediction, truth and absolute
+        error, number of affected cells and sum of their absolute errors; of pairs that do not have it the number of
+        cells and sum of absolute errors.
     """
-    sums = np.zeros((len(FAMILIES), BINS, 6))
+    sums = np.zeros((len(FAMILIES), BINS, 8))
     for images, references, truths in pairs:
         for image, reference, truth in zip(images, references, truths, strict=True):
             signed = signed_maps(metric, image[None].to(device), reference[None].to(device))[0].float().cpu()
             said, true = (F.avg_pool2d(values, _CELL).flatten(1).double().numpy() for values in (signed, truth))
-            for family in np.flatnonzero((true != 0).any(axis=1)):
-                _add(sums[family], said[family], true[family])
+            for bins, predicted, amounts in zip(sums, said, true, strict=True):
+                _add(bins, predicted, amounts)
     return sums
 
 
 def by_family(sums: NDArray[np.float64]) -> pd.DataFrame:
-    """One row per family: cells, mean absolute error over them and over the affected ones, bias, reliability gap.
+    """One row per family: cells, mean absolute error over them, over affected ones, over all pairs; bias, reliability gap.
 
-    ``bias`` is the mean of prediction minus truth; ``gap`` the mean over cells of how far the mean truth of the bin of
+    All but ``error everywhere`` are of the pairs that have the family. ``bias`` is the mean of prediction minus truth; ``gap`` the mean over cells of how far the mean truth of the bin of
     a cell is from the mean prediction in it.
     """
     rows = []
     with np.errstate(invalid="ignore", divide="ignore"):
         for name, bins in zip(FAMILIES, sums, strict=True):
-            count, said, true, error, affected, affected_error = bins.T
+            count, said, true, error, affected, affected_error, absent, absent_error = bins.T
             rows.append(
                 {
                     "family": name,
                     "cells": int(count.sum()),
                     "error": error.sum() / count.sum(),
                     "error affected": affected_error.sum() / affected.sum(),
+                    "error everywhere": (error + absent_error).sum() / (count + absent).sum(),
                     "bias": (said - true).sum() / count.sum(),
                     "gap": np.abs(said - true).sum() / count.sum(),
                 }
@@ -112,13 +115,20 @@ def reliability(sums: NDArray[np.float64]) -> pd.DataFrame:
 
 def overall(table: pd.DataFrame) -> dict[str, float]:
     """Means over the families that occurred, each with the same weight."""
-    return {name: float(table[name].mean()) for name in ("error", "error affected", "gap")}
+    return {name: float(table[name].mean()) for name in ("error", "error affected", "error everywhere", "gap")}
 
 
 def calibration_targets(figures: dict[str, float]) -> list[Target]:
-    """Return the promised error beside the measured one."""
-    label = "mean absolute error of amounts, pairs with the family"
-    return [target(label, figures["error"], _GAP, None, at_least=False)]
+    """Return the promised error beside the measured ones.
+
+    The promise does not say of which pairs: of all, as it stands, or of those in which a family is there to be judged,
+    which is far harder. Both are told.
+    """
+    labels = {"all pairs": "error everywhere", "pairs with the family": "error"}
+    return [
+        target(f"mean absolute error of amounts, {pairs}", figures[name], _PROMISED, None, at_least=False)
+        for pairs, name in labels.items()
+    ]
 
 
 def draw_reliability(sums: NDArray[np.float64], path: Path) -> None:
@@ -143,6 +153,7 @@ def draw_reliability(sums: NDArray[np.float64], path: Path) -> None:
 def _add(bins: NDArray[np.float64], said: NDArray[np.float64], true: NDArray[np.float64]) -> None:
     places = np.clip(((said + 1.0) * 0.5 * BINS).astype(np.int64), 0, BINS - 1)
     error, affected = np.abs(said - true), np.abs(true) > AFFECTED
-    weights = (None, said, true, error, affected.astype(np.float64), error * affected)
-    for column, weight in enumerate(weights):
+    present = (None, said, true, error, affected.astype(np.float64), error * affected)
+    columns = dict(enumerate(present)) if true.any() else {6: None, 7: error}
+    for column, weight in columns.items():
         bins[:, column] += np.bincount(places, weight, minlength=BINS)

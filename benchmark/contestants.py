@@ -15,8 +15,9 @@ Call: TypeAlias = Callable[[Tensor, Tensor], object]
 
 CONTESTANTS = ("pixelperfect score", "pixelperfect maps+score", "pixelperfect compare", "lpips-squeeze", "vsi", "fsim",
                "mdsi", "haarpsi", "psnr")  # fmt: skip
-#: Timed only if asked for: it needs a C++ compiler, and minutes before its first answer.
-ON_REQUEST = ("pixelperfect compare, compiled",)
+#: Timed only if asked for: the first needs a C++ compiler, and minutes before its first answer; the second is slow on
+#: processors that do not compute in bfloat16.
+ON_REQUEST = ("pixelperfect compare, compiled", "pixelperfect compare, bfloat16")
 YARDSTICK = "lpips-squeeze"
 
 
@@ -42,6 +43,9 @@ def build(name: str, weights: str | None = None, lpips_folder: Path | None = Non
 def _build_ours(name: str, weights: str | None) -> tuple[Call, str]:
     from benchmark.subject import load_subject
 
+    if name.endswith("bfloat16"):
+        note = "score and maps in one pass, map network in bfloat16"
+        return load_subject(weights, precision="bfloat16").compare, note
     metric = load_subject(weights)
     if name.endswith("compiled"):
         metric.compile()

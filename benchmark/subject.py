@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 
 __all__ = ["UNTRAINED", "MapMetric", "ScoreMetric", "load_subject", "signed_maps", "weights_hash"]
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 UNTRAINED = "untrained"  # in place of a weights file: a freshly initialized network, to try a command out
 
@@ -31,27 +33,28 @@ class MapMetric(Protocol):
         ...
 
 
-def load_subject(weights: str | Path | None, device: str = "cpu") -> PixelPerfect:
+def load_subject(weights: str | Path | None, device: str = "cpu", *, precision: Precision = "float32") -> PixelPerfect:
     """Return the metric in evaluation mode.
 
     Args:
         weights: a safetensors file; ``None`` for the bundled weights; ``"untrained"`` for random ones.
         device: torch device.
+        precision: of the map network.
 
     Raises:
         WeightsError: the weights are missing, damaged or of another network.
     """
-    metric = _untrained() if str(weights) == UNTRAINED else PixelPerfect.load(weights)
+    metric = _untrained(precision) if str(weights) == UNTRAINED else PixelPerfect.load(weights, precision=precision)
     return metric.eval().to(torch.device(device))
 
 
-def _untrained() -> PixelPerfect:
+def _untrained(precision: Precision) -> PixelPerfect:
     # Through a file, so that it takes the same way as trained weights (folded, frozen) and times mean the same.
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)
         file = Path(folder) / "untrained.safetensors"
         PixelPerfect().save(file, half=False)
-        return PixelPerfect.load(file)
+        return PixelPerfect.load(file, precision=precision)
 
 
 def signed_maps(metric: MapMetric, image: Tensor, reference: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ number per image. Everything else, reading pictures and choosing a device includ
 """
 
 import os
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -48,15 +49,22 @@ class PixelPerfectMetric(nn.Module):
     Args:
         pretrained: load the bundled weights; False leaves the network untrained.
         pretrained_model_path: a ``.safetensors`` file to load instead of the bundled one.
+        precision: of loaded weights, ``"float32"`` or the quicker ``"bfloat16"``; see ``PixelPerfect.load``.
 
     Raises:
+        ConfigError: another precision.
         WeightsError: the weights are missing, damaged, or belong to another network.
     """
 
-    def __init__(self, pretrained: bool = True, pretrained_model_path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        pretrained: bool = True,
+        pretrained_model_path: str | os.PathLike[str] | None = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
+    ) -> None:
         super().__init__()
         if pretrained or pretrained_model_path is not None:
-            self.network = PixelPerfect.load(pretrained_model_path)
+            self.network = PixelPerfect.load(pretrained_model_path, precision=precision)
         else:
             self.network = PixelPerfect()
 

@@ -136,14 +136,14 @@ class ScoreStageConfig(StageConfig):
     weight_consensus: Weight = 0.0  # of the squared error of severities against the mean rank of the teachers
     margin_severity: Rate = 0.02  # by which severities against the clean crop differ from rung to rung
     teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``
-    judged_crops: Annotated[int, Field(ge=0)] = 0  # the first so many crops are judged by the teachers; 0 = all of them
+    judged_crops: Annotated[int, Field(ge=0)] = 0  # so many crops, the first ones, are judged by the teachers; 0 = all
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreStageConfig":
         if self.crops % self.photos:
             raise ValueError("crops must be a multiple of photos")
-        if self.judged_crops % self.photos or self.judged_crops > self.crops:
-            raise ValueError("judged_crops must be a multiple of photos, and at most crops")
+        if self.judged_crops % self.photos:
+            raise ValueError("judged_crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
         if self.weight_consensus and not self.teachers:

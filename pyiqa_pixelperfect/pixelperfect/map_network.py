@@ -229,13 +229,16 @@ class DistortionMapNet(nn.Module):
         return int(self.encoder.alignment)
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """Encode (B, 3, H, W) images of any size from 32 px; sides are padded by replication to a multiple of 32."""
-        pyramid: list[Tensor] = self.encoder(pad_to_multiple(images, STRIDE))
+        """Encode (B, 3, H, W) images of any size from 32 px; sides are padded by replication to a multiple of 32.
+
+        Features are of the precision of the weights.
+        """
+        pyramid: list[Tensor] = self.encoder(pad_to_multiple(images.to(self.head.weight.dtype), STRIDE))
         return pyramid
 
     def fuse(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
-        """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4); padding is still there."""
-        forth, back = self.head(self.decoder(image, reference)).chunk(2)
+        """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4), float32; padding is still there."""
+        forth, back = self.head(self.decoder(image, reference)).float().chunk(2)
         return torch.sub(forth, back) if self.antisymmetric else 2.0 * forth
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:

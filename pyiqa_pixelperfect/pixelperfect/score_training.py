@@ -102,7 +102,9 @@ def _described(
 def _settings(run: Run) -> str:
     """All that the descriptions depend on, beside the maps."""
     config = run.config
-    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "past", "teachers", "judged_crops"})
+    score = config.score.model_dump(
+        include={"photos", "crop", "rungs", "ladders", "engine", "past", "teachers", "judged_crops"}
+    )
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
     kinds = (config.score.engine or config.engine).kinds
     catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version

@@ -43,6 +43,8 @@ def test_the_truth_is_calibrated_and_half_of_it_is_not(photos, engine):
             error = ((1 - slope) * cells).abs()
             assert row["cells"] == cells.numel()
             assert row["error"] == pytest.approx(error.mean().item(), abs=1e-6)
+            everywhere = error.sum().item() / sum(t[:, 0].numel() // 16 for *_, t in pairs)
+            assert row["error everywhere"] == pytest.approx(everywhere, abs=1e-6)
             assert row["error affected"] == pytest.approx(error[cells.abs() > 0.05].mean().item(), abs=1e-6)
             assert row["bias"] == pytest.approx((slope - 1) * cells.mean().item(), abs=1e-6)
             assert row["gap"] == pytest.approx(error.mean().item(), abs=1e-6)  # every bin is off in one direction
@@ -52,12 +54,27 @@ def test_the_truth_is_calibrated_and_half_of_it_is_not(photos, engine):
 def test_calibration_does_not_see_errors_that_cancel_within_a_bin():
     from benchmark import calibration
 
-    sums = np.zeros((len(FAMILIES), calibration.BINS, 6))
+    sums = np.zeros((len(FAMILIES), calibration.BINS, 8))
     calibration._add(sums[0], np.full(4, 0.52), np.array([0.32, 0.72, 0.52, 0.52]))
     row = calibration.by_family(sums).iloc[0]
     assert row["error"] == pytest.approx(0.1)
     assert row["gap"] == pytest.approx(0.0)
     assert row["cells"] == 4
+
+
+def test_calibration_counts_what_is_seen_where_nothing_is_only_everywhere():
+    from benchmark import calibration
+
+    sums = np.zeros((len(FAMILIES), calibration.BINS, 8))
+    calibration._add(sums[0], np.array([0.3, 0.5]), np.array([0.5, 0.5]))
+    calibration._add(sums[0], np.array([0.1, -0.1, 0.0, 0.2, 0.0, 0.0]), np.zeros(6))
+    row = calibration.by_family(sums).iloc[0]
+    assert row["cells"] == 2
+    assert row["error"] == pytest.approx(0.1)
+    assert row["error everywhere"] == pytest.approx((0.2 + 0.4) / 8)
+    reliability = calibration.reliability(sums)
+    assert reliability["cells"].sum() == 2
+    assert set(reliability["true"]) == {0.5}
 
 
 def test_scores_that_are_differences_are_transitive():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.versions import distorted_versions
@@ -48,6 +49,26 @@ def test_weights_of_the_run_load_and_score(smoke):
     assert json.loads(card["figures"])["maps_error"] == round(log_of(smoke)[-1]["maps_error"], 4)
     assert "photos" not in json.loads(card["config"])  # no paths of the machine it was made on
     assert str(smoke) not in json.dumps(card)
+
+
+def described(run: Path, batch: int) -> dict[str, torch.Tensor]:
+    return load_file(run / "described" / f"pictures-{batch:06d}.safetensors")
+
+
+def test_teachers_judge_the_first_crops_only(photos, tmp_path):
+    judging = ("score.teachers=[mdsi]", "score.weight_consensus=1", "score.judged_crops=4")
+    train(config_of(photos, tmp_path, *BRIEF, "maps.steps=1", *judging))
+    assert described(tmp_path, 0)["judged"].isfinite().all()
+    assert described(tmp_path, 1)["judged"].isnan().all()
+    assert all(np.isfinite(entry["consensus"]) for entry in log_of(tmp_path) if entry["stage"] == "score")
+
+
+def test_sets_are_described_anew_when_crops_get_another_past(photos, tmp_path):
+    brief = (*BRIEF, "maps.steps=1")
+    train(config_of(photos, tmp_path, *brief))
+    with_past = described(tmp_path, 0)["difference"]
+    train(config_of(photos, tmp_path, *brief, "score.past=null"))
+    assert not torch.equal(described(tmp_path, 0)["difference"], with_past)
 
 
 def test_the_maps_of_the_run_are_the_average_of_its_last_checkpoint(smoke):
