@@ -79,10 +79,11 @@ def measure(
 
 
 def by_family(sums: NDArray[np.float64]) -> pd.DataFrame:
-    """One row per family: cells, mean absolute error over them, over affected ones, over all pairs; bias, reliability gap.
+    """One row per family: cells, mean absolute errors, bias, reliability gap.
 
-    All but ``error everywhere`` are of the pairs that have the family. ``bias`` is the mean of prediction minus truth; ``gap`` the mean over cells of how far the mean truth of the bin of
-    a cell is from the mean prediction in it.
+    ``error everywhere`` is of all pairs, what follows of those that have the family: ``error``, ``error affected``
+    where it is there, ``bias``, the mean of prediction minus truth, and ``gap``, the mean over cells of how far the
+    mean truth of the bin of a cell is from the mean prediction in it.
     """
     rows = []
     with np.errstate(invalid="ignore", divide="ignore"):
