@@ -229,12 +229,12 @@ def ratings(
 ) -> None:
     """Agreement with human ratings within each photo, beside PSNR, SSIM, FSIM, VSI, MDSI, HaarPSI and LPIPS."""
     from benchmark import ratings as measurement
-    from benchmark.peers import CLOSED_FORM, Peer, closed_form, lpips_squeeze
+    from benchmark.peers import CLOSED_FORM, closed_form, lpips_squeeze, ours
 
     use_threads(threads)
     rated = measurement.read_pairs(pairs)
     metric = load_subject(weights, device)
-    peers = [Peer("pixelperfect", metric), *(closed_form(name) for name in CLOSED_FORM)]
+    peers = [*ours(metric), *(closed_form(name) for name in CLOSED_FORM)]
     if lpips_weights is not None:
         peers.append(lpips_squeeze(lpips_weights))
     scored = measurement.score_pairs(rated, pairs.parent, peers, device=device, quiet=quiet)

@@ -1,4 +1,4 @@
-"""The calls that are timed and weighed: ours in three forms, and the peers.
+"""The calls that are timed and weighed: ours in several forms, and the peers.
 
 Imports happen inside ``build``, so that a process that weighs one contestant holds nothing else.
 """
@@ -13,8 +13,8 @@ __all__ = ["CONTESTANTS", "ON_REQUEST", "YARDSTICK", "Call", "build"]
 
 Call: TypeAlias = Callable[[Tensor, Tensor], object]
 
-CONTESTANTS = ("pixelperfect score", "pixelperfect maps+score", "pixelperfect compare", "lpips-squeeze", "vsi", "fsim",
-               "mdsi", "haarpsi", "psnr")  # fmt: skip
+CONTESTANTS = ("pixelperfect severity", "pixelperfect score", "pixelperfect maps+score", "pixelperfect compare",
+               "lpips-squeeze", "vsi", "fsim", "mdsi", "haarpsi", "psnr")  # fmt: skip
 #: Timed only if asked for: the first needs a C++ compiler, and minutes before its first answer; the second is slow on
 #: processors that do not compute in bfloat16.
 ON_REQUEST = ("pixelperfect compare, compiled", "pixelperfect compare, bfloat16")
@@ -54,4 +54,6 @@ def _build_ours(name: str, weights: str | None) -> tuple[Call, str]:
         return metric.compare, "score and maps in one pass, inputs checked"
     if name.endswith("maps+score"):
         return lambda image, reference: (metric.maps(image, reference), metric(image, reference)), "two calls"
+    if name.endswith("severity"):
+        return metric.severity, "no maps, no verdict: the reference is the original"
     return metric, ""

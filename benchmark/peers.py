@@ -1,4 +1,4 @@
-"""The metrics beside ours: piq's closed-form ones and LPIPS with SqueezeNet, all with the same calling sequence."""
+"""Ours and the metrics beside it, piq's closed-form ones and LPIPS with SqueezeNet, all with one calling sequence."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import WeightsError
+from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 
 __all__ = ["CLOSED_FORM", "LPIPS_CHECK_VALUES", "PairFunction", "Peer", "closed_form", "lpips_squeeze",
-           "lpips_squeeze_map"]  # fmt: skip
+           "lpips_squeeze_map", "ours"]  # fmt: skip
 
 PairFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,6 +45,11 @@ class Peer:
         with torch.inference_mode():
             scores = self.function(image, reference).flatten()
         return scores if self.higher_is_better else -scores
+
+
+def ours(metric: PixelPerfect) -> list[Peer]:
+    """Return the metric under test, and its severity alone, for which the reference is the original."""
+    return [Peer("pixelperfect", metric), Peer("pixelperfect severity", metric.severity, higher_is_better=False)]
 
 
 def closed_form(name: str) -> Peer:

@@ -140,11 +140,11 @@ def consensus(
 ) -> None:
     """Agreement with the mean rank of VSI, MDSI, HaarPSI and FSIM on whole photos under real tools."""
     from benchmark import consensus as measurement
-    from benchmark.peers import Peer, closed_form
+    from benchmark.peers import closed_form, ours
 
     use_threads(threads)
     metric, pictures = load_subject(weights, device), load_photos(photos, holdout, n)
-    peers = [Peer("pixelperfect", metric), *(closed_form(name) for name in (*measurement.JUDGES, "psnr", "ssim"))]
+    peers = [*ours(metric), *(closed_form(name) for name in (*measurement.JUDGES, "psnr", "ssim"))]
     rows = measurement.measure(peers, track(pictures, len(pictures), "photos", quiet=quiet), seed=seed)
     if scores is not None:
         rows.to_csv(scores, index=False)

@@ -50,6 +50,8 @@ class PixelPerfectMetric(nn.Module):
         pretrained: load the bundled weights; False leaves the network untrained.
         pretrained_model_path: a ``.safetensors`` file to load instead of the bundled one.
         precision: of loaded weights, ``"float32"`` or the quicker ``"bfloat16"``; see ``PixelPerfect.load``.
+        verdict: ``False`` takes every reference for the original, better than any image: the score then is minus the
+            severity, in (-1, 0], and takes a small part of the time.
 
     Raises:
         ConfigError: another precision.
@@ -61,8 +63,10 @@ class PixelPerfectMetric(nn.Module):
         pretrained: bool = True,
         pretrained_model_path: str | os.PathLike[str] | None = None,
         precision: Literal["float32", "bfloat16"] = "float32",
+        verdict: bool = True,
     ) -> None:
         super().__init__()
+        self.verdict = verdict
         if pretrained or pretrained_model_path is not None:
             self.network = PixelPerfect.load(pretrained_model_path, precision=precision)
         else:
@@ -77,14 +81,15 @@ class PixelPerfectMetric(nn.Module):
             reference: the same shape.
 
         Returns:
-            ``(B,)``; above 0 the image is better, 0 means equal, higher is better.
+            ``(B,)``; above 0 the image is better, 0 means equal, higher is better. Never above 0 without verdict.
 
         Raises:
             ImageError: the batches do not fit each other or the network.
         """
         # pyiqa loses track of its device when a metric built on a GPU is moved; the weights know where they are.
         device = next(self.network.parameters()).device
-        score: Tensor = self.network(image.to(device), reference.to(device))
+        image, reference = image.to(device), reference.to(device)
+        score: Tensor = self.network(image, reference) if self.verdict else -self.network.severity(image, reference)
         return score
 
 

@@ -23,7 +23,7 @@ from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.networks import build_maps, build_score, sizes_of
-from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all
+from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all, unlike_in
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.tiling import tile_side
 from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
@@ -135,6 +135,25 @@ class PixelPerfect(nn.Module):
         pair = _pictures(image, reference)
         score: Tensor = self.score_network(describe(self.map_network, *pair, self._tile_side(pair[0]))[0])
         return score
+
+    def severity(self, image: Tensor, reference: Tensor) -> Tensor:
+        """How bad the difference of two pictures looks, whichever is the better one; differentiable.
+
+        It is the score without its verdict. Where the reference is known to be the original there is nothing to be
+        decided, and ``-severity`` is the score to read. It needs no maps, so it takes a small part of the time.
+
+        Args:
+            image: as for ``forward``.
+            reference: likewise.
+
+        Returns:
+            (B,) in [0, 1): 0 = equal, higher is worse; the same for (reference, image).
+
+        Raises:
+            ImageError: as ``forward``.
+        """
+        severity: Tensor = self.score_network.severity_network(unlike_in(*_pictures(image, reference)))
+        return severity
 
     def maps(self, image: Tensor, reference: Tensor) -> Tensor:
         """Distortion maps ``F`` at full resolution, (B, K, H, W) in [0, 1]; arguments and errors as ``forward``."""

@@ -13,7 +13,7 @@ from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistic
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, describe_pairs
 from pyiqa_pixelperfect.pixelperfect.tiling import CellMap, CellMeans, TiledNetwork, encode_tile, fuse_tile, tiles_of
 
-__all__ = ["describe", "describe_all"]
+__all__ = ["describe", "describe_all", "unlike_in"]
 
 
 def describe(
@@ -31,7 +31,7 @@ def describe(
         The descriptions, and the logits of the maps, (B, K, ceil(H/4), ceil(W/4)).
     """
     statistics = [picture_statistics(side.distinct()).expand(len(side), -1) for side in (image, reference)]
-    unlike = dissimilarity(*(view_of(side.distinct()) for side in (image, reference))).expand(len(image), -1)
+    unlike = unlike_in(image, reference)
     means, whole = CellMeans(), CellMap(image.shape)
     for part in tiles_of(image.height, image.width, network, tile):
         first, second = encode_tile(network, (image, reference), part)
@@ -41,6 +41,11 @@ def describe(
         if tile:
             return_memory()
     return means.joined(), whole.joined()
+
+
+def unlike_in(image: Picture, reference: Picture) -> Tensor:
+    """How unlike pairs are, (B, DISSIMILARITIES); arguments as of ``describe``."""
+    return dissimilarity(*(view_of(side.distinct()) for side in (image, reference))).expand(len(image), -1)
 
 
 def describe_all(

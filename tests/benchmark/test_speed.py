@@ -86,7 +86,7 @@ def test_only_the_contestant_that_says_so_is_compiled(monkeypatch):
 
 
 def test_only_the_contestant_that_says_so_computes_in_bfloat16():
-    for name in (CONTESTANTS[2], ON_REQUEST[1]):
+    for name in (CONTESTANTS[3], ON_REQUEST[1]):
         call, note = build(name, UNTRAINED)
         found = call.__self__.map_network.head.weight.dtype
         assert (found == torch.bfloat16) == ("bfloat16" in note) == ("bfloat16" in name)

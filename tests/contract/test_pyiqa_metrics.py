@@ -270,3 +270,17 @@ def test_following_the_gradient_improves_the_score(metric, photographs, damaged)
     step = uphill * image.grad / image.grad.abs().mean() * (0.02 / 255)
     after = score(loss, image.detach() + step, photographs)
     assert uphill * (after - before).item() > 0
+
+
+def test_where_the_original_is_known_pixelperfect_needs_no_verdict(photographs, damaged):
+    metric = create("pixelperfect", verdict=False)
+    score = metric(damaged, photographs)
+    assert (score < 0).all()
+    assert torch.equal(score, metric(photographs, damaged))
+    assert torch.equal(score, -metric.net.network.severity(damaged, photographs))
+    assert (score <= -create("pixelperfect")(damaged, photographs).abs()).all()  # a verdict only takes away
+    assert torch.equal(metric(photographs, photographs), torch.zeros(len(photographs)))
+    loss = create("pixelperfect", verdict=False, as_loss=True)
+    image = damaged.clone().requires_grad_()
+    loss(image, photographs).sum().backward()
+    assert image.grad.any()

@@ -177,6 +177,30 @@ def test_maps_have_the_size_of_the_picture(small):
     assert torch.equal(small(image, image), torch.zeros(1))
 
 
+def test_severity_is_the_score_without_its_verdict(small):
+    versions = torch.cat(pictures(6, 4))
+    images, references = versions[1:], versions[:1].expand(3, -1, -1, -1)
+    severity = small.severity(images, references)
+    assert torch.equal(severity, small.severity(references, images))
+    assert (severity.diff() > 0).all()  # more and more noise
+    assert ((severity > 0) & (severity < 1)).all()
+    assert torch.equal(small.severity(images, images), torch.zeros(3))
+    verdict = small(images, references) / severity
+    assert (verdict.abs() <= 1).all()
+    with torch.no_grad():
+        small.score_network.head.weight.mul_(1e4)  # as sure as can be
+    assert torch.allclose(small(images, references).abs(), severity, atol=1e-6)
+
+
+def test_severity_does_not_ask_the_map_network(small, monkeypatch):
+    image, reference = pictures(6, 2)
+    monkeypatch.setattr(small.map_network, "encode", None)
+    image.requires_grad_()
+    small.severity(image, reference).backward()
+    assert image.grad.isfinite().all()
+    assert image.grad.any()
+
+
 def test_density_averages_to_the_score(small):
     image, reference = (torch.cat(pair) for pair in zip(pictures(2, 2), pictures(3, 2), strict=True))
     density = small.density(image, reference)
@@ -232,7 +256,7 @@ def test_compare_takes_paths_pil_images_and_tensors(small, tmp_path):
     assert torch.allclose(scores[0], scores[2], atol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["compare", "forward", "maps", "density"])
+@pytest.mark.parametrize("method", ["compare", "forward", "maps", "density", "severity"])
 def test_mismatched_pictures_are_refused(small, method):
     with pytest.raises(ImageError):
         getattr(small, method)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 72))
