@@ -42,6 +42,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "(a) orders alone": ("score.weight_consensus=0", "score.teachers=[]"),
         "no loss of families": ("maps.weight_family=0",),
         "no detour": ("score.weight_detour=0",),
+        "no mixtures": ("score.weight_mixed=0",),
+        "no past": ("score.past=null",),
         "half the width": (
             "network.encoder_widths=[16, 20, 40, 64, 96]",
             "network.decoder_widths=[24, 32, 48, 48]",

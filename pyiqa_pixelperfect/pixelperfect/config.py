@@ -133,6 +133,7 @@ class ScoreStageConfig(StageConfig):
     weight_rank: Weight = 1.0
     weight_contrast: Weight = 0.5
     weight_detour: Weight = 1.0  # of the squared error of scores against their detour over the clean crop
+    weight_mixed: Weight = 0.0  # of the hinge on mixtures of pairs of known order (ours)
     weight_consensus: Weight = 0.0  # of the squared error of severities against the mean rank of the teachers
     margin_severity: Rate = 0.02  # by which severities against the clean crop differ from rung to rung
     teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``

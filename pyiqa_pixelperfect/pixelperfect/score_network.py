@@ -95,13 +95,21 @@ class RelationalScoreNet(nn.Module):
         square = (pairs.difference / self.spread).square().mean(1)
         return (square + FAINT**2).sqrt() - FAINT
 
-    def relation(self, pairs: PairDescription) -> Tensor:
-        """What tells the image from the reference, (B, hidden): of swapped pairs it is the negative."""
+    def clues(self, pairs: PairDescription) -> tuple[Tensor, Tensor]:
+        """What the verdict is about: (B, .) clues that turn their sign when a pair is swapped, and (B, .) that do not."""
         difference = pairs.difference / self.spread / (self.distance(pairs) + FAINT).unsqueeze(1)
         total = pairs.amounts.sum(1, keepdim=True) + FAINT_AMOUNT
-        turned = torch.cat((difference, SHARE_SCALE * pairs.mean / total), dim=1)
+        turning = torch.cat((difference, SHARE_SCALE * pairs.mean / total), dim=1)
         alike = torch.cat((SHARE_SCALE * pairs.amounts / total, 0.5 * total.log()), dim=1)
-        both = torch.cat((torch.cat((turned, alike), dim=1), torch.cat((-turned, alike), dim=1)))
+        return turning, alike
+
+    def relation(self, pairs: PairDescription) -> Tensor:
+        """What tells the image from the reference, (B, hidden): of swapped pairs it is the negative."""
+        return self.relate(*self.clues(pairs))
+
+    def relate(self, turning: Tensor, alike: Tensor) -> Tensor:
+        """The same by the clues of pairs."""
+        both = torch.cat((torch.cat((turning, alike), dim=1), torch.cat((-turning, alike), dim=1)))
         forth, back = self.trunk(both).chunk(2)
         return torch.sub(forth, back)
 

@@ -27,9 +27,12 @@ class ScoreStage(nn.Module):
       the same for faint and for strong distortions. Two rungs of a ladder are asked for the lead that ``detour`` wants.
     * ``detour``, squared error: ``S(a, b)`` should be what ``a`` has against the clean crop less what ``b`` has, also
       where nobody knows by construction which is better. Scores that do are a scale.
+    * ``mixed``, the hinge once more, on mixtures of the clues of two pairs of known order: if both say that the image
+      is worse, so does what lies between them (mixup, Zhang et al., arXiv 1710.09412, for relations). Pairs are few
+      for the number of clues, and what is learned by heart about one is of no use to a mixture.
     * ``contrast``, InfoNCE.
 
-    The severity against the clean crop has two:
+    Mixtures are drawn from torch's own generator, like dropout. The severity against the clean crop has two:
 
     * ``climb``, a hinge: it has to rise from rung to rung.
     * ``consensus``, squared error: it should be the rank that closed-form metrics give a version together.
@@ -51,7 +54,8 @@ class ScoreStage(nn.Module):
             ``loss``, its parts, and ``ordered``, the share of pairs that are scored in their known order.
         """
         pairs = sets.pairs()
-        relation = self.score.relation(pairs)
+        clues = self.score.clues(pairs)
+        relation = self.score.relate(*clues)
         shape = sets.amounts.shape[:3]
         lead = self.score.lead(relation).reshape(shape)
         severity = self.score.severity(pairs).reshape(shape)
@@ -74,6 +78,9 @@ class ScoreStage(nn.Module):
             "contrast": self.config.weight_contrast,
             "climb": self.config.weight_rank,
         }
+        if self.config.weight_mixed:
+            parts["mixed"] = self._mixed(*(clue.reshape(*shape, -1)[:, :, : sets.known] for clue in clues))
+            weights["mixed"] = self.config.weight_mixed
         if badness is not None:
             judged = badness.isfinite()
             missed = torch.where(judged, against_clean - badness, 0.0)  # of those that were not judged, nothing
@@ -87,6 +94,15 @@ class ScoreStage(nn.Module):
         nothing = against_clean.new_zeros(*against_clean.shape[:2], 1)
         badness = torch.cat((nothing, against_clean), dim=2)
         return badness[:, :, members[:, 1]] - badness[:, :, members[:, 0]]
+
+    def _mixed(self, turning: Tensor, alike: Tensor) -> Tensor:
+        """Each pair of known order is mixed with another one of the batch, in any proportion."""
+        turning, alike = turning.flatten(0, 2), alike.flatten(0, 2)
+        partner = torch.randperm(len(turning), device=turning.device)
+        share = torch.rand(len(turning), 1, device=turning.device)
+        mixed = (torch.lerp(clues[partner], clues, share) for clues in (turning, alike))
+        worse = self.score.lead(self.score.relate(*mixed))
+        return hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin)
 
     def _contrast(self, relation: Tensor, sets: DescribedSets) -> Tensor:
         """Positives: the same rung of the same distortions on another crop. Negatives: everything else."""

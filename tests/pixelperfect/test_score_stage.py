@@ -87,6 +87,26 @@ def test_scores_are_compared_with_their_detour_over_clean():
     assert stage(sets)["detour"].item() == pytest.approx(sum(errors) / len(errors), rel=1e-4)
 
 
+def test_mixtures_of_known_pairs_are_asked_for_the_whole_margin():
+    stage, sets = stage_of(weight_mixed=2.0).eval(), described(3)
+    score, known = stage.score, 6
+    pairs = [one(sets, couple, half, pair) for couple, half in CROPS for pair in range(known)]
+    torch.manual_seed(11)
+    partner, share = torch.randperm(len(pairs)).tolist(), torch.rand(len(pairs), 1)[:, 0].tolist()
+    costs = []
+    with torch.no_grad():
+        clues = [score.clues(pair) for pair in pairs]
+        for pair, (other, weight) in enumerate(zip(partner, share, strict=True)):
+            mixed = [weight * mine + (1 - weight) * its for mine, its in zip(clues[pair], clues[other], strict=True)]
+            costs.append(max(0.0, 1.0 + score.lead(score.relate(*mixed)).item()))  # pairs are (worse, better)
+        torch.manual_seed(11)
+        losses = stage(sets)
+    assert losses["mixed"].item() == pytest.approx(sum(costs) / len(costs), rel=1e-4)
+    plain = stage_of().eval()(sets)
+    assert "mixed" not in plain
+    assert losses["loss"].item() == pytest.approx(plain["loss"].item() + 2 * losses["mixed"].item(), rel=1e-5)
+
+
 def test_severity_has_to_climb_and_to_be_the_rank_that_teachers_give():
     stage, sets = stage_of(weight_consensus=1.0, teachers=["mdsi"], margin_severity=0.3).eval(), described(2)
     ranks = torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(5))
