@@ -96,7 +96,7 @@ class RelationalScoreNet(nn.Module):
         return (square + FAINT**2).sqrt() - FAINT
 
     def clues(self, pairs: PairDescription) -> tuple[Tensor, Tensor]:
-        """What the verdict is about: (B, .) clues that turn their sign when a pair is swapped, and (B, .) that do not."""
+        """What the verdict is about: (B, .) clues whose sign a swapped pair turns, and (B, .) that stay the same."""
         difference = pairs.difference / self.spread / (self.distance(pairs) + FAINT).unsqueeze(1)
         total = pairs.amounts.sum(1, keepdim=True) + FAINT_AMOUNT
         turning = torch.cat((difference, SHARE_SCALE * pairs.mean / total), dim=1)
