@@ -3,16 +3,15 @@
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.stored import Precision
 
 __all__ = ["UNTRAINED", "MapMetric", "ScoreMetric", "load_subject", "signed_maps", "weights_hash"]
-
-Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 UNTRAINED = "untrained"  # in place of a weights file: a freshly initialized network, to try a command out
 

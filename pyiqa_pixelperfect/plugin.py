@@ -5,7 +5,6 @@ number per image. Everything else, reading pictures and choosing a device includ
 """
 
 import os
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from pyiqa_pixelperfect.grepq.high_metric import HighLevelMetric
 from pyiqa_pixelperfect.grepq.metric import GRepQ
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.networks import kind_of
+from pyiqa_pixelperfect.pixelperfect.stored import Precision
 from pyiqa_pixelperfect.startup import boot
 from pyiqa_pixelperfect.startup.late import register_architectures
 
@@ -62,7 +62,7 @@ class PixelPerfectMetric(nn.Module):
         self,
         pretrained: bool = True,
         pretrained_model_path: str | os.PathLike[str] | None = None,
-        precision: Literal["float32", "bfloat16"] = "float32",
+        precision: Precision = "float32",
         verdict: bool = True,
     ) -> None:
         super().__init__()

@@ -237,8 +237,9 @@ class DistortionMapNet(nn.Module):
         return pyramid
 
     def fuse(self, image: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
-        """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4), float32; padding is still there."""
-        forth, back = self.head(self.decoder(image, reference)).float().chunk(2)
+        """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4), float32 or finer, with padding."""
+        logits = self.head(self.decoder(image, reference))
+        forth, back = logits.to(torch.promote_types(logits.dtype, torch.float32)).chunk(2)
         return torch.sub(forth, back) if self.antisymmetric else 2.0 * forth
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:

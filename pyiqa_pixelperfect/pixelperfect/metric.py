@@ -4,10 +4,9 @@ torch only; pyiqa is not needed. Convention: always ``(image, reference)``; a po
 the better of the two, 0 that they are equal; a map above 0.5 says that the image has more of that family.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,23 +14,20 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.backbones import seeded_weights
-from pyiqa_pixelperfect.errors import ConfigError, ImageError, WeightsError
+from pyiqa_pixelperfect.errors import ImageError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import ImageInput, as_picture, check_pair, match_pictures
 from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
-from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.networks import build_maps, build_score, sizes_of
 from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all, unlike_in
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
+from pyiqa_pixelperfect.pixelperfect.stored import Precision, read_networks, write_networks
 from pyiqa_pixelperfect.pixelperfect.tiling import tile_side
-from pyiqa_pixelperfect.weights import bundled_weights, load_weights, save_weights
+from pyiqa_pixelperfect.weights import bundled_weights
 
 __all__ = ["PixelPerfect"]
 
-_CLASS = "PixelPerfect"
-_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _FOUND_EVERYWHERE = 1e-4  # amount that every place has at least, so that a score has a place even where maps are silent
 _FULL_MAPS = 2**24  # pixels of the largest picture whose maps are brought to its full size: 56 bytes a pixel
 
@@ -64,9 +60,7 @@ class PixelPerfect(nn.Module):
         self.eval()
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str] | None = None, *, precision: Literal["float32", "bfloat16"] = "float32"
-    ) -> "PixelPerfect":
+    def load(cls, path: str | os.PathLike[str] | None = None, *, precision: Precision = "float32") -> "PixelPerfect":
         """Load weights, ready for use: evaluation mode, normalization folded, frozen.
 
         Args:
@@ -79,26 +73,10 @@ class PixelPerfect(nn.Module):
             ConfigError: another precision.
             WeightsError: no such file, damaged, or not weights of this network.
         """
-        if precision not in _PRECISIONS:
-            raise ConfigError("precision", " or ".join(_PRECISIONS), str(precision))
-        state, card = load_weights(bundled_weights("pixelperfect") if path is None else path, _CLASS)
-        try:
-            sizes = json.loads(card["sizes"])
-            with seeded_weights(0):  # about to be overwritten, but drawing them must not disturb the caller's generator
-                symmetric = sizes.get("antisymmetric", True)
-                maps = build_maps(sizes["encoder"], sizes["decoder"], sizes["families"], antisymmetric=symmetric)
-                score = build_score(sizes)
-            metric = cls(maps, score)
-            metric.load_state_dict({name: tensor.float() for name, tensor in state.items()}, strict=True)
-        except (AttributeError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise WeightsError("weights", "tensors and sizes that fit the network", str(error)) from error
-        if card.get("families") != ",".join(FAMILIES):
-            raise WeightsError("weights", f"the families {','.join(FAMILIES)}", str(card.get("families")))
+        maps, score, card = read_networks(bundled_weights("pixelperfect") if path is None else path, precision)
+        metric = cls(maps, score)
         metric.card = card
-        with seeded_weights(0):  # folded convolutions are drawn before they are overwritten, too
-            fold_normalization(metric.eval().requires_grad_(False))
-        metric.map_network.to(_PRECISIONS[precision])
-        return metric.to(memory_format=torch.channels_last)
+        return metric
 
     def save(self, path: str | os.PathLike[str], card: Mapping[str, str] | None = None, *, half: bool = True) -> None:
         """Write weights and card.
@@ -111,13 +89,7 @@ class PixelPerfect(nn.Module):
         Raises:
             WeightsError: the normalization of this network is folded (it came from ``load``), so its layout is gone.
         """
-        state = self.state_dict()
-        if not any(name.endswith("running_mean") for name in state):
-            raise WeightsError("save", "a network from training", "one from load(), its normalization folded")
-        halved = {n: t for n, t in state.items() if half and t.dim() > 1 and t.is_floating_point()}
-        stored = state | {n: t.half() for n, t in halved.items()}
-        sizes = json.dumps(sizes_of(self.map_network, self.score_network))
-        save_weights(path, stored, {"class": _CLASS, "families": ",".join(FAMILIES), "sizes": sizes, **(card or {})})
+        write_networks(path, self.map_network, self.score_network, card or {}, half=half)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Score images against references; differentiable.
