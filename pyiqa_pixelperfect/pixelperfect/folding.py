@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pyiqa_pixelperfect.pixelperfect.map_network import ConvBlock, Encoder, PairFusion
+from pyiqa_pixelperfect.pixelperfect.conv_encoder import ConvBlock, Encoder
+from pyiqa_pixelperfect.pixelperfect.map_network import PairFusion
 
 __all__ = ["fold_normalization"]
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from pyiqa_pixelperfect.pixelperfect.conv_encoder import Encoder
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
-from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, Encoder, crop_cells
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, crop_cells
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet, describe_pairs
