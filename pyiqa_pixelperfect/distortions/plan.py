@@ -18,7 +18,7 @@ from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES, FieldSettings
 from pyiqa_pixelperfect.distortions.kind import STAGES
 from pyiqa_pixelperfect.families import FAMILIES, family_index
 
-__all__ = ["Plan", "PlanSettings", "draw_plan", "families_of", "join_plans", "single_kind_plan"]
+__all__ = ["Plan", "PlanSettings", "covers_whole", "draw_plan", "families_of", "join_plans", "single_kind_plan"]
 
 _DRAWS_PER_SLOT = 12
 
@@ -209,6 +209,13 @@ def join_plans(plans: Sequence[Plan]) -> Plan:
         seeds=torch.cat([plan.seeds for plan in plans]),
         fields=FieldSettings(**{name: joined(name) for name in FieldSettings.__dataclass_fields__}),
     )
+
+
+def covers_whole(plan: Plan) -> Tensor:
+    """Which pictures have distortions of the whole picture only, (B,); also those that have none."""
+    batch, slots = plan.kinds.shape
+    shapes = plan.fields.shape.reshape(slots, batch).T
+    return ((shapes == FIELD_SHAPES.index("global")) | (plan.kinds < 0)).all(dim=1)
 
 
 def families_of(plan: Plan) -> Tensor:

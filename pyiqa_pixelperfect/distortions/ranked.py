@@ -22,7 +22,7 @@ from pyiqa_pixelperfect.distortions.plan import Plan, join_plans
 from pyiqa_pixelperfect.distortions.versions import Versions, eight_bit
 from pyiqa_pixelperfect.errors import ImageError
 
-__all__ = ["RankedSets", "ranked_sets", "rung_factors"]
+__all__ = ["RankedSets", "ladder_plan", "ranked_sets", "rung_factors"]
 
 _STREAM_RUNGS = 110
 _FIRST_EPOCH = 1000  # so that ranked sets are not the versions that maps are learned from
@@ -96,6 +96,12 @@ def rung_factors(indices: NDArray[np.int64], rungs: int, slots: int, seed: int) 
     return factors
 
 
+def ladder_plan(engine: DistortionEngine, indices: NDArray[np.int64], ladder: int, seed: int) -> Plan:
+    """What the top of a ladder of each of P photos has, photos p and p + P/2 the same; arguments of ``ranked_sets``."""
+    half = indices[: len(indices) // 2]
+    return engine.plan(np.concatenate([half, half]), seed=seed, epoch=_FIRST_EPOCH + ladder)
+
+
 def ranked_sets(
     engine: DistortionEngine,
     clean: Tensor,
@@ -131,7 +137,7 @@ def ranked_sets(
     shared = np.concatenate([half, half])
     plans: list[Plan] = []
     for ladder in range(ladders):
-        plan = engine.plan(shared, seed=seed, epoch=_FIRST_EPOCH + ladder)
+        plan = ladder_plan(engine, indices, ladder, seed)
         factors = rung_factors(shared, rungs, plan.kinds.shape[1], seed + ladder)
         for rung in range(rungs):
             peaks = plan.peaks * torch.from_numpy(factors[..., rung]).float()

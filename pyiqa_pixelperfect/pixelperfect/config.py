@@ -139,6 +139,8 @@ class ScoreStageConfig(StageConfig):
     teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``
     judged_crops: Annotated[int, Field(ge=0)] = 0  # so many crops, the first ones, are judged by the teachers; 0 = all
 
+    judged_whole: bool = False  # only distortions of whole pictures, which teachers were made for, teach severity
+
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreStageConfig":
         if self.crops % self.photos:

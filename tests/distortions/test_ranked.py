@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
-from pyiqa_pixelperfect.distortions.plan import PlanSettings
-from pyiqa_pixelperfect.distortions.ranked import RankedSets, ranked_sets, rung_factors
+from pyiqa_pixelperfect.distortions.plan import PlanSettings, covers_whole
+from pyiqa_pixelperfect.distortions.ranked import RankedSets, ladder_plan, ranked_sets, rung_factors
 from pyiqa_pixelperfect.distortions.versions import eight_bit
 from pyiqa_pixelperfect.errors import ImageError
 
@@ -83,6 +83,20 @@ def test_each_photo_has_a_past_of_its_own():
     ]
     assert torch.equal(sets.images[:4], torch.cat(alone))
     assert not torch.equal(*alone)  # although both halves of a batch climb the same ladders
+
+
+def test_a_ladder_of_the_whole_picture_leaves_no_pixel_alone():
+    engine = DistortionEngine(PlanSettings(untouched=0.0, kinds=("white_noise", "exposure"), counts=(0.6, 0.4)))
+    numbers = np.arange(24)
+    sets = ranked_sets(engine, photos(24), numbers, rungs=2, ladders=2, seed=8)
+    for ladder in (0, 1):
+        whole = covers_whole(ladder_plan(engine, numbers, ladder, 8))
+        assert 0 < whole.sum() < 24
+        top = 24 * sets.version(ladder, 1)
+        amounts = sets.amounts[top : top + 24].abs()
+        there = amounts.flatten(2).amax(2) > 0
+        everywhere = amounts.flatten(2).amin(2) > 0
+        assert torch.equal((everywhere | ~there).all(1), whole)
 
 
 def test_amounts_never_fall_along_a_ladder():
