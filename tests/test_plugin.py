@@ -77,12 +77,14 @@ def test_inputs_follow_the_weights_to_their_device(adapter):
 
 def test_a_weights_path_wins_over_pretrained(monkeypatch):
     asked = []
-    monkeypatch.setattr(PixelPerfect, "load", lambda path=None: asked.append(path) or Recorder())
+    monkeypatch.setattr(
+        PixelPerfect, "load", lambda path=None, *, precision: asked.append((path, precision)) or Recorder()
+    )
     plugin.PixelPerfectMetric()
     plugin.PixelPerfectMetric(pretrained_model_path="mine.safetensors")
-    plugin.PixelPerfectMetric(pretrained=False, pretrained_model_path="mine.safetensors")
+    plugin.PixelPerfectMetric(pretrained=False, pretrained_model_path="mine.safetensors", precision="bfloat16")
     plugin.PixelPerfectMetric(pretrained=False)
-    assert asked == [None, "mine.safetensors", "mine.safetensors"]
+    assert asked == [(None, "float32"), ("mine.safetensors", "float32"), ("mine.safetensors", "bfloat16")]
 
 
 def test_a_missing_weights_file_is_one_clear_error(tmp_path):
