@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.pictures import Picture
@@ -163,6 +164,8 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
 
 def _pooled(planes: Tensor, side: int) -> Tensor:
     """Means over squares of (B, C, H, W), which leave out what is left over at the right and below; sides are 2^n."""
+    if torch.compiler.is_compiling():  # sizes may be symbols, and halves of halves formulas that are long to simplify
+        return F.avg_pool2d(planes, side)
     while side > 1:  # halving again and again is quicker than sums of more than two
         rows, columns, side = planes.shape[2] // 2 * 2, planes.shape[3] // 2 * 2, side // 2
         pairs = planes[..., 0:rows:2, :columns] + planes[..., 1:rows:2, :columns]
