@@ -1,4 +1,4 @@
-"""Commands on what a relational metric owes: calibration, transitivity, consensus, and any size of picture."""
+"""Commands on what a relational metric owes: calibration, transitivity, consensus, any size and either precision."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ __all__ = ["add_to"]
 
 def add_to(app: typer.Typer) -> None:
     """Make these commands part of a program."""
-    for command in (calibration, transitivity, consensus, tiling, ablate):
+    for command in (calibration, transitivity, consensus, tiling, precision, ablate):
         app.command()(command)
 
 
@@ -153,6 +153,33 @@ def consensus(
     results = {"metrics": report.rows_of(table), "versions": len(rows)}
     text, targets = relational_tables.consensus_table(table), measurement.consensus_targets(table)
     finish("consensus", context, text, results, data, targets, out, device)
+
+
+def precision(
+    context: typer.Context,
+    photos: Photos,
+    holdout: HoldoutOption = "every5",
+    n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 10,
+    versions: Annotated[int, typer.Option(help="Versions of each photo.", min=1, max=21)] = 6,
+    weights: Weights = None,
+    seed: Seed = 0,
+    device: DeviceOption = "cpu",
+    threads: Threads = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answers with the map network in bfloat16 against those in float32."""
+    from benchmark import precision as measurement
+
+    use_threads(threads)
+    exact, quick = load_subject(weights, device), load_subject(weights, device, precision="bfloat16")
+    pictures = load_photos(photos, holdout, n)
+    made = track(pictures, len(pictures), "photos", quiet=quiet)
+    rows = measurement.measure(exact, quick, made, versions=versions, seed=seed)
+    figures = measurement.summarize(rows)
+    data = {"photos": photos_hash(pictures), "weights": weights_hash(exact)}
+    results = {"figures": figures, "versions": report.rows_of(rows)}
+    finish("precision", context, relational_tables.precision_table(figures), results, data, [], out, device)
 
 
 def ablate(

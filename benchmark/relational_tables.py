@@ -6,7 +6,8 @@ import pandas as pd
 
 from benchmark.report import markdown_table
 
-__all__ = ["ablation_table", "calibration_tables", "consensus_table", "figures_table", "tiling_tables"]
+__all__ = ["ablation_table", "calibration_tables", "consensus_table", "figures_table", "precision_table",
+           "tiling_tables"]  # fmt: skip
 
 
 def tiling_tables(exactness: pd.DataFrame, large: Mapping[str, float] | None) -> str:
@@ -40,6 +41,11 @@ def figures_table(figures: Mapping[str, Mapping[str, float]]) -> str:
         for name, figure in figures.items()
     ]
     return markdown_table(pd.DataFrame(rows))
+
+
+def precision_table(figures: Mapping[str, float]) -> str:
+    """How far bfloat16 is from float32."""
+    return markdown_table(pd.DataFrame([{name: f"{value:.4g}" for name, value in figures.items()}]))
 
 
 def consensus_table(table: pd.DataFrame) -> str:

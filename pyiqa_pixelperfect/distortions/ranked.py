@@ -98,8 +98,12 @@ def rung_factors(indices: NDArray[np.int64], rungs: int, slots: int, seed: int) 
 
 def ladder_plan(engine: DistortionEngine, indices: NDArray[np.int64], ladder: int, seed: int) -> Plan:
     """What the top of a ladder of each of P photos has, photos p and p + P/2 the same; arguments of ``ranked_sets``."""
-    half = indices[: len(indices) // 2]
-    return engine.plan(np.concatenate([half, half]), seed=seed, epoch=_FIRST_EPOCH + ladder)
+    return engine.plan(_shared(indices), seed=seed, epoch=_FIRST_EPOCH + ladder)
+
+
+def _shared(indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers that ladders are drawn from: those of the first half of the photos, for both halves."""
+    return np.tile(indices[: len(indices) // 2], 2)
 
 
 def ranked_sets(
@@ -133,12 +137,10 @@ def ranked_sets(
         raise ImageError("clean", "an even number of photos, since they are distorted in pairs", f"{len(clean)}")
     if past is not None:
         clean = eight_bit(past.apply(clean, past.plan(indices, seed=seed, epoch=_PAST_EPOCH)).image)
-    half = indices[: len(indices) // 2]
-    shared = np.concatenate([half, half])
     plans: list[Plan] = []
     for ladder in range(ladders):
         plan = ladder_plan(engine, indices, ladder, seed)
-        factors = rung_factors(shared, rungs, plan.kinds.shape[1], seed + ladder)
+        factors = rung_factors(_shared(indices), rungs, plan.kinds.shape[1], seed + ladder)
         for rung in range(rungs):
             peaks = plan.peaks * torch.from_numpy(factors[..., rung]).float()
             plans.append(dataclasses.replace(plan, peaks=peaks))

@@ -138,7 +138,6 @@ class ScoreStageConfig(StageConfig):
     margin_severity: Rate = 0.02  # by which severities against the clean crop differ from rung to rung
     teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``
     judged_crops: Annotated[int, Field(ge=0)] = 0  # so many crops, the first ones, are judged by the teachers; 0 = all
-
     judged_whole: bool = False  # only distortions of whole pictures, which teachers were made for, teach severity
 
     @model_validator(mode="after")

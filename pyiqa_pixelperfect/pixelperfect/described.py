@@ -34,7 +34,8 @@ class DescribedSets:
         mean: (C, 2, P, K).
         amounts: (C, 2, P, K).
         unlike: (C, 2, P, DISSIMILARITIES).
-        judged: (C, 2, V, T), what T teachers say of each version against the clean crop, higher for better.
+        judged: (C, 2, V, T), what T teachers say of each version against the clean crop, higher for better; NaN where
+            they were not asked.
         members: (P, 2), numbers of the versions of each pair.
         ladders: (L, R), numbers of the versions on each ladder.
     """

@@ -17,11 +17,12 @@ from pyiqa_pixelperfect.pixelperfect.networks import build_maps, build_score, si
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.weights import load_weights, save_weights
 
-__all__ = ["Precision", "read_networks", "write_networks"]
+__all__ = ["Precision", "read_maps", "read_networks", "write_networks"]
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 _CLASS = "PixelPerfect"
+_MAPS, _SCORE = "map_network", "score_network"  # what names of tensors begin with
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -59,6 +60,22 @@ def read_networks(
     return maps.to(_PRECISIONS[precision]), score, card
 
 
+def read_maps(path: str | os.PathLike[str], maps: DistortionMapNet) -> dict[str, str]:
+    """Give a map network in training the weights from a file, and return the model card of these.
+
+    Raises:
+        WeightsError: no such file, damaged, or of a network of other sizes.
+    """
+    state, card = load_weights(path, _CLASS)
+    part = {name.removeprefix(f"{_MAPS}."): tensor for name, tensor in state.items() if name.startswith(_MAPS)}
+    try:
+        maps.load_state_dict({name: tensor.to(maps.head.weight) for name, tensor in part.items()}, strict=True)
+    except RuntimeError as error:
+        fix = "Set network.kind and the sizes of the network to those of the file."
+        raise WeightsError("maps.start", "weights of a network of these sizes", str(error), fix) from error
+    return card
+
+
 def write_networks(
     path: str | os.PathLike[str],
     maps: DistortionMapNet,
@@ -90,4 +107,4 @@ def write_networks(
 
 def _together(maps: DistortionMapNet, score: RelationalScoreNet) -> nn.ModuleDict:
     """Both under the names that tensors have in the file."""
-    return nn.ModuleDict({"map_network": maps, "score_network": score})
+    return nn.ModuleDict({_MAPS: maps, _SCORE: score})

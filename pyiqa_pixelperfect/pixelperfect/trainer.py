@@ -17,7 +17,6 @@ import torch
 from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_photos
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
-from pyiqa_pixelperfect.errors import WeightsError
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_training import train_maps
@@ -26,6 +25,7 @@ from pyiqa_pixelperfect.pixelperfect.networks import build_maps
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.score_training import train_score
+from pyiqa_pixelperfect.pixelperfect.stored import read_maps
 from pyiqa_pixelperfect.pixelperfect.validation import HeldOut, require_previews
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
 from pyiqa_pixelperfect.training.distributed import Processes, join_processes
@@ -33,13 +33,11 @@ from pyiqa_pixelperfect.training.guards import FiniteGuard
 from pyiqa_pixelperfect.training.identity import FREE, check_same_run, fingerprint
 from pyiqa_pixelperfect.training.logbook import Logbook
 from pyiqa_pixelperfect.training.provenance import UNKNOWN, code_versions, commits_of, current_commit
-from pyiqa_pixelperfect.weights import file_sha256, load_weights
+from pyiqa_pixelperfect.weights import file_sha256
 
 __all__ = ["train"]
 
 _log = logging.getLogger(__name__)
-
-_MAPS = "map_network."  # what the names of the map network's weights begin with
 
 
 def train(config: PixelPerfectConfig) -> Path:
@@ -72,7 +70,7 @@ def _train(config: PixelPerfectConfig, processes: Processes) -> Path:
     photos = list_photos(config.data.photos)
     train_photos, held_photos = split_photos(photos) if config.data.holdout else (photos, photos[:5])
     maps, score = build_networks(config, processes.device)
-    origin = load_maps(maps, config.maps.start) if config.maps.start else ""
+    origin = _start(maps, config.maps.start) if config.maps.start else ""
     resumed = latest_checkpoint(config.output) or {}
     digest = photos_digest(photos)
     check_same_run(config.output, _fingerprint(config), digest, resumed)
@@ -103,19 +101,9 @@ def build_networks(config: PixelPerfectConfig, device: torch.device) -> tuple[Di
     return maps.to(device).to(memory_format=torch.channels_last), score.to(device)
 
 
-def load_maps(maps: DistortionMapNet, path: Path) -> str:
-    """Give a map network the weights from a file, and return where those come from, for the model card.
-
-    Raises:
-        WeightsError: no such file, damaged, or of a network of other sizes.
-    """
-    state, card = load_weights(path, "PixelPerfect")
-    part = {name.removeprefix(_MAPS): tensor for name, tensor in state.items() if name.startswith(_MAPS)}
-    try:
-        maps.load_state_dict({name: tensor.to(maps.head.weight) for name, tensor in part.items()}, strict=True)
-    except RuntimeError as error:
-        fix = "Set network.kind and the sizes of the network to those of the file."
-        raise WeightsError("maps.start", "weights of a network of these sizes", str(error), fix) from error
+def _start(maps: DistortionMapNet, path: Path) -> str:
+    """Give a map network the weights from a file, and return where those come from, for the model card."""
+    card = read_maps(path, maps)
     return f"{path.name}, sha256 {file_sha256(path)}: {card.get('history', card.get('commit', UNKNOWN))}"
 
 

@@ -124,6 +124,17 @@ def test_transitivity(run, clean_folder):
     assert record.results["photos"][0]["triads"] == 4
 
 
+def test_precision(run, clean_folder):
+    arguments = ("--versions", "2", "--weights", "untrained")
+    text, record = run("precision", "--photos", str(clean_folder), *arguments)
+    assert "amount, at most" in text
+    figures, versions = record.results["figures"], record.results["versions"]
+    assert figures["pairs"] == len(versions) >= 2
+    assert figures["score, at most"] == max(row["moved"] for row in versions)
+    assert 0 < figures["amount, mean"] < figures["amount, at most"] == max(row["amount_at_most"] for row in versions)
+    assert figures["amount, mean"] == pytest.approx(sum(row["amount"] for row in versions) / len(versions))
+
+
 def test_consensus(run, clean_folder, monkeypatch, tmp_path):
     from benchmark import consensus, real_tools
 
