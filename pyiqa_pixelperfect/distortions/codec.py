@@ -4,8 +4,11 @@ These are not JPEG 2000, WebP or AVIF, and make no such claim. They quantize har
 so leave the same kinds of residue: ringing and smeared texture (``wavelet_codec``), and flattened detail with soft
 block borders and starved chroma (``transform_codec``).
 
-Sources: the CDF 9/7 lifting scheme (Daubechies and Sweldens, 1998) of JPEG 2000; dead-zone quantization as in both
-JPEG 2000 and the predictive codecs.
+Real codecs differ in how they share their bits over frequencies and colors, so that is drawn per picture, within what
+they were seen to do: how much of each wavelet band is left in photos coded with equal error.
+
+Sources: the CDF 9/7 lifting scheme (Daubechies and Sweldens, 1998) and the bit planes of JPEG 2000; dead-zone
+quantization of the predictive codecs.
 """
 
 import torch
@@ -27,13 +30,17 @@ from pyiqa_pixelperfect.distortions.jpeg import (
 )
 from pyiqa_pixelperfect.distortions.strengths import geometric, keep_where_zero
 
-__all__ = ["dead_zone", "forward_lifting", "inverse_lifting", "transform_codec", "wavelet_codec"]
+__all__ = ["bit_planes", "dead_zone", "forward_lifting", "inverse_lifting", "transform_codec", "wavelet_codec"]
 
 LEVELS = 4  # of the wavelet pyramid
 FRAME = 32  # px: pictures are padded to whole frames so that all levels and blocks fit
-WAVELET_STEPS = (0.012, 0.55)  # quantization step of [0, 1] values at amounts just above 0 and at 1
+WAVELET_STEPS = (0.01, 0.5)  # quantization step of [0, 1] values at amounts just above 0 and at 1
+WAVELET_SLOPES = (0.0, 1.0)  # doublings of the step from each level of the pyramid to the next finer one
+DIAGONAL = 1.4  # steps of diagonal detail relative to the rest of its level
 TRANSFORM_STEPS = (0.02, 0.9)
-CHROMA_COARSENESS = 1.6  # chroma steps relative to luma steps
+TRANSFORM_SLOPES = (0.6, 1.6)  # growth of the step over half of the frequencies, as a share of the step in their middle
+TRANSFORM_SIZES = (8, 16, 32)  # px
+CHROMA_COARSENESS = (1.0, 1.7)  # chroma steps relative to luma steps
 DEAD_ZONE = 0.33  # values below (1 - this) steps become 0
 
 # CDF 9/7: two predict/update pairs, then the scaling that makes the bands about orthonormal.
@@ -44,6 +51,12 @@ SCALING = 1.149604398
 def dead_zone(values: Tensor, steps: Tensor) -> Tensor:
     """Quantize with a widened zero bin: ``sign(v) * floor(|v| / step + DEAD_ZONE) * step``."""
     return values.sign() * (values.abs() / steps + DEAD_ZONE).floor() * steps
+
+
+def bit_planes(values: Tensor, steps: Tensor) -> Tensor:
+    """Leave off bit planes below ``step``: values below it become 0, others the middle of the step they lie in."""
+    whole = (values.abs() / steps).floor()
+    return values.sign() * torch.where(whole > 0, whole + 0.5, whole) * steps
 
 
 def _neighbors(samples: Tensor, forward: bool) -> Tensor:
@@ -81,49 +94,57 @@ def _join(ll: Tensor, lh: Tensor, hl: Tensor, hh: Tensor) -> Tensor:
     return inverse_lifting(inverse_lifting(ll.mT, lh.mT).mT, inverse_lifting(hl.mT, hh.mT).mT)
 
 
-def _quantize_wavelet(planes: Tensor, steps: Tensor, levels: int) -> Tensor:
-    if levels == 0:
+def _quantize_wavelet(planes: Tensor, steps: Tensor, slopes: Tensor, level: int = 0) -> Tensor:
+    if level == LEVELS:
         return planes
     ll, lh, hl, hh = _split(planes)
     local = F.avg_pool2d(steps, 2)
-    # The finest bands are the least visible: coarser steps there, as visual weighting tables have it.
-    weight = 1.25 if levels == LEVELS else 1.0
-    lh, hl = dead_zone(lh, weight * local), dead_zone(hl, weight * local)
-    hh = dead_zone(hh, 1.4 * weight * local)
-    return _join(_quantize_wavelet(ll, local, levels - 1), lh, hl, hh)
+    own = local * torch.exp2(slopes * (0.5 * (LEVELS - 1) - level))
+    lh, hl, hh = bit_planes(lh, own), bit_planes(hl, own), bit_planes(hh, DIAGONAL * own)
+    return _join(_quantize_wavelet(ll, local, slopes, level + 1), lh, hl, hh)
 
 
-def _steps(amount: Tensor, ends: tuple[float, float]) -> Tensor:
+def _drawn(seeds: Tensor, stream: int, ends: tuple[float, float]) -> Tensor:
+    """A number (B, 1, 1, 1) per picture, evenly between ``ends``."""
+    return ends[0] + (ends[1] - ends[0]) * hashed_uniform(seeds, (1, 1, 1), stream)
+
+
+def _steps(amount: Tensor, ends: tuple[float, float], seeds: Tensor) -> Tensor:
     """Step per pixel (B, 3, H, W): geometric in the amount, coarser for the two chroma planes."""
     luma = geometric(amount, ends)
-    return torch.cat((luma, luma * CHROMA_COARSENESS, luma * CHROMA_COARSENESS), 1)
+    chroma = luma * _drawn(seeds, 22, CHROMA_COARSENESS)
+    return torch.cat((luma, chroma, chroma), 1)
 
 
 def wavelet_codec(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Dead-zone quantization in a four-level CDF 9/7 pyramid of YCbCr, its step following the amount per pixel.
+    """Bit planes left off in a four-level CDF 9/7 pyramid of YCbCr; how many follows the amount per pixel.
+
+    A draw per picture says how much coarser finer levels are quantized: from alike to twice as coarse each.
 
     Args:
         images: (B, 3, H, W) in [0, 1].
         amount: (B, 1, H, W) in [0, 1].
-        seeds: (B,) int64, for the phase of the sampling grid.
+        seeds: (B,) int64, for the phase of the sampling grid, the slope over levels and the share of chroma.
 
     Returns:
         (B, 3, H, W) in [0, 1]; pixels of zero amount are untouched.
     """
     phase = grid_phase(seeds)
     planes = mix_channels(shift_in(images, phase, FRAME) - 0.5, TO_YCBCR)
-    coded = _quantize_wavelet(planes, _steps(shift_in(amount, phase, FRAME), WAVELET_STEPS), LEVELS)
+    steps = _steps(shift_in(amount, phase, FRAME), WAVELET_STEPS, seeds)
+    coded = _quantize_wavelet(planes, steps, _drawn(seeds, 21, WAVELET_SLOPES))
     decoded = mix_channels(coded, TO_RGB) + 0.5
     return keep_where_zero(images, amount, shift_out(decoded, phase, *images.shape[-2:]))
 
 
-def _quantize_transform(planes: Tensor, steps: Tensor, size: int) -> Tensor:
+def _quantize_transform(planes: Tensor, steps: Tensor, slopes: Tensor, size: int) -> Tensor:
     """Quantize size x size DCT blocks, then soften the two pixels on either side of block borders."""
     dct = dct_matrix(size).to(planes)
     coefficients = dct @ to_blocks(planes, size) @ dct.T
     order = torch.arange(size, device=planes.device, dtype=planes.dtype)
-    # A mild slope over frequency; orthonormal coefficients of larger blocks gather more energy, so steps grow.
-    slope = (0.7 + 0.6 * (order[:, None] + order[None, :]) / size) * (size / 8.0) ** 0.5
+    # Orthonormal coefficients of larger blocks gather more energy, so steps grow.
+    frequency = (order[:, None] + order[None, :]) / size
+    slope = (1.0 + slopes[..., None, None] * (frequency - 0.5)) * (size / 8.0) ** 0.5
     local = F.avg_pool2d(steps, size)[..., None, None] * slope
     decoded = from_blocks(dct.T @ dead_zone(coefficients, local) @ dct)
     height, width = planes.shape[-2:]
@@ -136,7 +157,10 @@ def _quantize_transform(planes: Tensor, steps: Tensor, size: int) -> Tensor:
 
 
 def transform_codec(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Dead-zone quantization of 8 or 16 px DCT blocks (a draw per image) of YCbCr with halved chroma, then deblocking.
+    """Dead-zone quantization of DCT blocks of YCbCr with halved chroma, then deblocking.
+
+    Blocks of 8, 16 or 32 px, how much coarser high frequencies are quantized, and the share of chroma: a draw each per
+    picture.
 
     Args:
         images: (B, 3, H, W) in [0, 1].
@@ -148,14 +172,15 @@ def transform_codec(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """
     phase = grid_phase(seeds)
     planes = mix_channels(shift_in(images, phase, FRAME) - 0.5, TO_YCBCR)
-    steps = _steps(shift_in(amount, phase, FRAME), TRANSFORM_STEPS)
-    large = hashed_uniform(seeds, (1, 1, 1), 20) < 0.5
-    y = torch.where(
-        large,
-        _quantize_transform(planes[:, :1], steps[:, :1], 16),
-        _quantize_transform(planes[:, :1], steps[:, :1], 8),
-    )
-    chroma = _quantize_transform(F.avg_pool2d(planes[:, 1:], 2), F.avg_pool2d(steps[:, 1:], 2), 8)
+    steps = _steps(shift_in(amount, phase, FRAME), TRANSFORM_STEPS, seeds)
+    slopes = _drawn(seeds, 23, TRANSFORM_SLOPES)
+    chosen = (hashed_uniform(seeds, (1, 1, 1), 20) * len(TRANSFORM_SIZES)).long()
+    y = torch.empty_like(planes[:, :1])
+    for number, size in enumerate(TRANSFORM_SIZES):
+        rows = (chosen.flatten() == number).nonzero()[:, 0]
+        if len(rows):
+            y[rows] = _quantize_transform(planes[rows, :1], steps[rows, :1], slopes[rows], size)
+    chroma = _quantize_transform(F.avg_pool2d(planes[:, 1:], 2), F.avg_pool2d(steps[:, 1:], 2), slopes, 8)
     chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False)
     decoded = mix_channels(torch.cat((y, chroma), 1), TO_RGB) + 0.5
     return keep_where_zero(images, amount, shift_out(decoded, phase, *images.shape[-2:]))

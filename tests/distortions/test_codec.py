@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,14 +86,55 @@ def test_wavelet_steps_follow_the_amount_of_each_place(crops):
     assert error[:24].mean() < 0.35 * error[56:].mean()
 
 
-def test_large_and_small_blocks_are_both_drawn(crops):
+def test_blocks_of_all_sizes_are_drawn(crops):
     # A strongly coded picture is flat inside its blocks before deblocking: gradients gather at multiples of the size.
     same = crops[:1].expand(24, 3, 61, 79)
     done = codec.transform_codec(same, torch.ones(24, 1, 61, 79), torch.arange(24))
     assert len({tuple(picture.flatten()[::97].tolist()) for picture in done}) >= 12
 
 
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(st.floats(-4.0, 4.0), st.floats(0.05, 1.0))
+def test_bit_planes_keep_what_lies_above_the_step(value, step):
+    done = codec.bit_planes(torch.tensor([value]), torch.tensor(step)).item()
+    whole = int(abs(value) / step)
+    if abs(abs(value) / step - round(abs(value) / step)) > 1e-4:  # on the border itself rounding decides
+        expected = 0.0 if whole == 0 else float(np.sign(value)) * (whole + 0.5) * step
+        assert done == pytest.approx(expected, abs=1e-5)
+
+
+def test_pyramid_is_quantized_level_by_level_as_the_slope_says():
+    plane = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(3)) - 0.5
+    step, slope = 0.05, 0.8
+    done = codec._quantize_wavelet(plane, torch.full_like(plane, step), torch.full((1, 1, 1, 1), slope))
+    bands, rest = [], plane
+    for level in range(codec.LEVELS):
+        rest, *details = codec._split(rest)
+        own = step * 2 ** (slope * (1.5 - level))
+        quantized = []
+        for detail, coarseness in zip(details, (1.0, 1.0, 1.4), strict=True):
+            whole = np.floor(np.abs(detail.double().numpy()) / (own * coarseness))
+            values = np.sign(detail.numpy()) * np.where(whole > 0, whole + 0.5, 0.0) * own * coarseness
+            quantized.append(torch.from_numpy(values).float())
+        bands.append(quantized)
+    expected = rest
+    for quantized in reversed(bands):
+        expected = codec._join(expected, *quantized)
+    assert ((done - expected).abs() > 1e-4).float().mean() < 0.01  # values on a border may fall to either side
+
+
 def test_steps_are_geometric_and_coarser_for_color():
-    steps = codec._steps(torch.tensor([0.0, 0.5, 1.0]).reshape(1, 1, 1, 3), (0.02, 0.9))[0, :, 0]
-    torch.testing.assert_close(steps[0], torch.tensor([0.02, (0.02 * 0.9) ** 0.5, 0.9]))
-    torch.testing.assert_close(steps[1:], 1.6 * steps[:1].expand(2, 3))
+    amounts = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 1, 1, 3).expand(64, -1, -1, -1)
+    steps = codec._steps(amounts, (0.02, 0.9), torch.arange(64))[:, :, 0]
+    torch.testing.assert_close(steps[0, 0], torch.tensor([0.02, (0.02 * 0.9) ** 0.5, 0.9]))
+    coarseness = steps[:, 1:] / steps[:, :1]
+    torch.testing.assert_close(coarseness, coarseness[:, :1, :1].expand(64, 2, 3))  # one draw for a picture
+    assert 1.0 <= coarseness.min() < 1.1
+    assert 1.6 < coarseness.max() <= 1.7
+
+
+def test_transform_codec_keeps_coarse_detail_better_than_fine_by_its_slope(crops):
+    gentle, steep = (torch.full((4, 1, 1, 1), slope) for slope in (0.6, 1.6))
+    planes, steps = crops[:, :1, :48, :48] - 0.5, torch.full((4, 1, 48, 48), 0.3)
+    rough = [F.avg_pool2d(codec._quantize_transform(planes, steps, slope, 16) - planes, 4) for slope in (gentle, steep)]
+    assert rough[1].square().mean() < rough[0].square().mean()
