@@ -178,7 +178,10 @@ def test_unknown_systems_are_named(tmp_path, system):
         ("data.crop=100", r"data\.crop: .*multiple of 32"),
         ("score.photos=3", r"score\.photos: .*multiple of 2"),
         ("score.crops=18", "crops must be a multiple of photos"),
-        ("score.judged_crops=6", "judged_crops must be a multiple of photos"),
+        (
+            "score={weight_consensus: 1, teachers: [mdsi], engine: {shapes: [1, 0, 0, 0, 0, 0]}}",
+            "weight_consensus needs a chance of global",
+        ),
         ("score.past={amounts: [0.9, 0.1]}", r"amounts must be \[smallest, largest\]"),
         ("score.rungs=1", r"score\.rungs"),
         ("maps.learning_rate=0", r"maps\.learning_rate"),

@@ -215,7 +215,7 @@ def covers_whole(plan: Plan) -> Tensor:
     """Which pictures have distortions of the whole picture only, (B,); also those that have none."""
     batch, slots = plan.kinds.shape
     shapes = plan.fields.shape.reshape(slots, batch).T
-    return ((shapes == FIELD_SHAPES.index("global")) | (plan.kinds < 0)).all(dim=1)
+    return ((shapes == FIELD_SHAPES.index("global")) | (plan.kinds < 0) | (plan.peaks == 0)).all(dim=1)
 
 
 def families_of(plan: Plan) -> Tensor:

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import planned_uniform
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
-from pyiqa_pixelperfect.distortions.plan import Plan, join_plans
+from pyiqa_pixelperfect.distortions.plan import covers_whole, join_plans
 from pyiqa_pixelperfect.distortions.versions import Versions, eight_bit
 from pyiqa_pixelperfect.errors import ImageError
 
-__all__ = ["RankedSets", "ladder_plan", "ranked_sets", "rung_factors"]
+__all__ = ["RankedSets", "ranked_sets", "rung_factors"]
 
 _STREAM_RUNGS = 110
 _FIRST_EPOCH = 1000  # so that ranked sets are not the versions that maps are learned from
@@ -36,10 +36,12 @@ class RankedSets(Versions):
     Attributes:
         ladders: L.
         rungs: R; there are 1 + L R versions.
+        whole: (V P,), whether only distortions of the whole picture were put on top; true for the clean ones.
     """
 
     ladders: int
     rungs: int
+    whole: Tensor
 
     def version(self, ladder: int, rung: int) -> int:
         """Number of the version on a rung (0 = weakest) of a ladder."""
@@ -96,16 +98,6 @@ def rung_factors(indices: NDArray[np.int64], rungs: int, slots: int, seed: int) 
     return factors
 
 
-def ladder_plan(engine: DistortionEngine, indices: NDArray[np.int64], ladder: int, seed: int) -> Plan:
-    """What the top of a ladder of each of P photos has, photos p and p + P/2 the same; arguments of ``ranked_sets``."""
-    return engine.plan(_shared(indices), seed=seed, epoch=_FIRST_EPOCH + ladder)
-
-
-def _shared(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers that ladders are drawn from: those of the first half of the photos, for both halves."""
-    return np.tile(indices[: len(indices) // 2], 2)
-
-
 def ranked_sets(
     engine: DistortionEngine,
     clean: Tensor,
@@ -137,14 +129,17 @@ def ranked_sets(
         raise ImageError("clean", "an even number of photos, since they are distorted in pairs", f"{len(clean)}")
     if past is not None:
         clean = eight_bit(past.apply(clean, past.plan(indices, seed=seed, epoch=_PAST_EPOCH)).image)
-    plans: list[Plan] = []
+    shared = np.tile(indices[: len(indices) // 2], 2)
+    plans = []
     for ladder in range(ladders):
-        plan = ladder_plan(engine, indices, ladder, seed)
-        factors = rung_factors(_shared(indices), rungs, plan.kinds.shape[1], seed + ladder)
+        plan = engine.plan(shared, seed=seed, epoch=_FIRST_EPOCH + ladder)
+        factors = rung_factors(shared, rungs, plan.kinds.shape[1], seed + ladder)
         for rung in range(rungs):
             peaks = plan.peaks * torch.from_numpy(factors[..., rung]).float()
             plans.append(dataclasses.replace(plan, peaks=peaks))
-    draw = engine.apply(clean.repeat(len(plans), 1, 1, 1), join_plans(plans))
+    joined = join_plans(plans)
+    draw = engine.apply(clean.repeat(len(plans), 1, 1, 1), joined)
     images = torch.cat((clean, eight_bit(draw.image)))
     amounts = torch.cat((torch.zeros_like(draw.amounts[: len(clean)]), draw.amounts))
-    return RankedSets(images, amounts, len(clean), ladders, rungs)
+    whole = torch.cat((torch.ones(len(clean), dtype=torch.bool), covers_whole(joined))).to(images.device)
+    return RankedSets(images, amounts, len(clean), ladders, rungs, whole)

@@ -136,16 +136,12 @@ class ScoreStageConfig(StageConfig):
     weight_mixed: Weight = 0.0  # of the hinge on mixtures of pairs of known order (ours)
     weight_consensus: Weight = 0.0  # of the squared error of severities against the mean rank of the teachers
     margin_severity: Rate = 0.02  # by which severities against the clean crop differ from rung to rung
-    teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``
-    judged_crops: Annotated[int, Field(ge=0)] = 0  # so many crops, the first ones, are judged by the teachers; 0 = all
-    judged_whole: bool = False  # only distortions of whole pictures, which teachers were made for, teach severity
+    teachers: tuple[str, ...] = ()  # of ``consensus.TEACHERS``; asked about distortions of whole pictures
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreStageConfig":
         if self.crops % self.photos:
             raise ValueError("crops must be a multiple of photos")
-        if self.judged_crops % self.photos:
-            raise ValueError("judged_crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
         if self.weight_consensus and not self.teachers:
@@ -171,3 +167,10 @@ class PixelPerfectConfig(Config):
     preview_every: Annotated[int, Field(ge=0)] = 500  # 0 = never
     validate_every: Annotated[int, Field(ge=0)] = 500  # 0 = only at the end
     validation_crops: Annotated[int, Field(ge=2, multiple_of=2)] = 128  # even: ranked sets come in pairs
+
+    @model_validator(mode="after")
+    def _teachable(self) -> "PixelPerfectConfig":
+        shapes = (self.score.engine or self.engine).shapes
+        if self.score.weight_consensus and not shapes[FIELD_SHAPES.index("global")]:
+            raise ValueError("score.weight_consensus needs a chance of global fields: teachers judge whole pictures")
+        return self

@@ -62,25 +62,27 @@ def _turned(function: Callable[..., Tensor], higher_is_better: bool) -> Teacher:
 
 
 @torch.no_grad()
-def judge_versions(sets: RankedSets, teachers: Sequence[Teacher], *, judging: bool = True) -> Tensor:
-    """What each teacher says of each distorted version against its clean photo.
+def judge_versions(sets: RankedSets, teachers: Sequence[Teacher]) -> Tensor:
+    """What each teacher says of each version that is distorted as a whole, against its clean photo.
+
+    Teachers were made for distortions of whole pictures, and agree less on others. They also take as long as all other
+    descriptions together, so they are not asked what nobody will learn from.
 
     Args:
         sets: the versions.
         teachers: from ``load_teachers``.
-        judging: ``False`` leaves out these versions, since teachers take as long as all other descriptions together.
 
     Returns:
-        (V * photos, T), version by version, higher for better, NaN for those left out; T = 0 without teachers.
+        (V * photos, T), version by version, higher for better, NaN for those not asked about; T = 0 without teachers.
     """
-    images = sets.images[sets.photos :]
-    if not (teachers and judging):
-        return images.new_full((len(images), len(teachers)), torch.nan)
-    clean = sets.images[: sets.photos]
-    return torch.cat([
-        torch.stack([teacher(version, clean) for teacher in teachers], dim=1)
-        for version in images.split(sets.photos)
-    ])  # fmt: skip
+    judged = sets.images.new_full((len(sets.images) - sets.photos, len(teachers)), torch.nan)
+    asked = sets.whole[sets.photos :].nonzero()[:, 0]
+    if not (teachers and len(asked)):
+        return judged
+    for rows in asked.split(sets.photos):  # no more at a time than there are photos
+        pair = sets.images[sets.photos + rows], sets.images[rows % sets.photos]
+        judged[rows] = torch.stack([teacher(*pair) for teacher in teachers], dim=1)
+    return judged
 
 
 def consensus_ranks(judged: Tensor) -> Tensor:

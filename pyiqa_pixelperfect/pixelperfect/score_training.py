@@ -4,16 +4,14 @@ import json
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
-from pyiqa_pixelperfect.distortions.plan import covers_whole
-from pyiqa_pixelperfect.distortions.ranked import ladder_plan, ranked_sets
+from pyiqa_pixelperfect.distortions.ranked import ranked_sets
 from pyiqa_pixelperfect.pictures import return_memory
 from pyiqa_pixelperfect.pixelperfect.consensus import consensus_ranks, judge_versions, load_teachers
 from pyiqa_pixelperfect.pixelperfect.described import DescribedSets, describe_maps, describe_pictures, join_sets
@@ -59,7 +57,7 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
         return {}
     # Dropout draws from torch's own generators: seeded here, and given back as they were.
     with seeded_weights(run.config.seed):
-        _learn(run, score.train(), sets.to(run.processes.device), _badness(run, engine, sets))
+        _learn(run, score.train(), sets.to(run.processes.device))
     score.eval()
     figures = {f"maps_{name}": value for name, value in run.held_out.map_figures(maps).items()}
     figures["score_ordered"] = run.held_out.ordered(maps, score, engine)
@@ -89,9 +87,8 @@ def _described(
             engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, past=past, seed=run.config.seed
         )
         pictures, found = batch.missing
-        judging = batch.number * config.photos < (config.judged_crops or config.crops)
         batch.keep(
-            describe_pictures(sets, judge_versions(sets, teachers, judging=judging)) if pictures else None,
+            describe_pictures(sets, judge_versions(sets, teachers)) if pictures else None,
             describe_maps(maps, sets) if found else None,
         )
         return_memory()
@@ -104,9 +101,7 @@ def _described(
 def _settings(run: Run) -> str:
     """All that the descriptions depend on, beside the maps."""
     config = run.config
-    score = config.score.model_dump(
-        include={"photos", "crop", "rungs", "ladders", "engine", "past", "teachers", "judged_crops"}
-    )
+    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "past", "teachers"})
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
     kinds = (config.score.engine or config.engine).kinds
     catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
@@ -114,27 +109,9 @@ def _settings(run: Run) -> str:
     return json.dumps([score, rest, catalog, run.identity["photos"], judged], sort_keys=True)
 
 
-def _badness(run: Run, engine: DistortionEngine, sets: DescribedSets) -> Tensor | None:
-    """How bad teachers find each version, (C, 2, V), NaN where they are not asked; ``None`` without teachers."""
-    config = run.config.score
-    if not config.weight_consensus:
-        return None
-    badness = consensus_ranks(sets.judged)
-    if config.judged_whole:
-        batches = np.arange(config.crops).reshape(-1, config.photos)
-        whole = torch.stack([_whole_ladders(engine, numbers, config.ladders, run.config.seed) for numbers in batches])
-        whole = whole.unflatten(1, (2, -1)).transpose(1, 2).flatten(0, 1)  # couples, as sets have them
-        badness = badness.masked_fill(~whole.repeat_interleave(config.rungs, dim=2), torch.nan)
-    return badness.to(run.processes.device)
-
-
-def _whole_ladders(engine: DistortionEngine, numbers: NDArray[np.int64], ladders: int, seed: int) -> Tensor:
-    """Which ladders of some crops are of the whole picture, (P, L)."""
-    return torch.stack([covers_whole(ladder_plan(engine, numbers, number, seed)) for number in range(ladders)], dim=1)
-
-
-def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets, badness: Tensor | None) -> None:
+def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:
     config, offset = run.config.score, run.config.maps.steps
+    badness = consensus_ranks(sets.judged) if config.weight_consensus else None
     score.standardize(sets.pairs())
     stage = ScoreStage(score, config)
     # Weights of the severity are made positive, so decay would not make them small.

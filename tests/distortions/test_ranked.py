@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
-from pyiqa_pixelperfect.distortions.plan import PlanSettings, covers_whole
-from pyiqa_pixelperfect.distortions.ranked import RankedSets, ladder_plan, ranked_sets, rung_factors
+from pyiqa_pixelperfect.distortions.plan import PlanSettings
+from pyiqa_pixelperfect.distortions.ranked import RankedSets, ranked_sets, rung_factors
 from pyiqa_pixelperfect.distortions.versions import eight_bit
 from pyiqa_pixelperfect.errors import ImageError
 
@@ -23,7 +23,7 @@ def photos(count: int, side: int = 64) -> Tensor:
 
 def empty_sets(count: int, ladders: int, rungs: int) -> RankedSets:
     stack = torch.zeros(count * (1 + ladders * rungs), 1, 1, 1)
-    return RankedSets(stack, stack, count, ladders, rungs)
+    return RankedSets(stack, stack, count, ladders, rungs, torch.ones(len(stack), dtype=torch.bool))
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
@@ -85,18 +85,18 @@ def test_each_photo_has_a_past_of_its_own():
     assert not torch.equal(*alone)  # although both halves of a batch climb the same ladders
 
 
-def test_a_ladder_of_the_whole_picture_leaves_no_pixel_alone():
+@pytest.mark.parametrize("past", [None, PAST])
+def test_versions_distorted_as_a_whole_have_no_pixel_that_was_left_alone(past):
     engine = DistortionEngine(PlanSettings(untouched=0.0, kinds=("white_noise", "exposure"), counts=(0.6, 0.4)))
-    numbers = np.arange(24)
-    sets = ranked_sets(engine, photos(24), numbers, rungs=2, ladders=2, seed=8)
-    for ladder in (0, 1):
-        whole = covers_whole(ladder_plan(engine, numbers, ladder, 8))
-        assert 0 < whole.sum() < 24
-        top = 24 * sets.version(ladder, 1)
-        amounts = sets.amounts[top : top + 24].abs()
+    sets = ranked_sets(engine, photos(24), np.arange(24), rungs=2, ladders=2, past=past, seed=8)
+    assert sets.whole[:24].all()
+    for version in range(1, 5):
+        rows = slice(24 * version, 24 * (version + 1))
+        assert 0 < sets.whole[rows].sum() < 24
+        amounts = sets.amounts[rows].abs()
         there = amounts.flatten(2).amax(2) > 0
         everywhere = amounts.flatten(2).amin(2) > 0
-        assert torch.equal((everywhere | ~there).all(1), whole)
+        assert torch.equal((everywhere | ~there).all(1), sets.whole[rows])
 
 
 def test_amounts_never_fall_along_a_ladder():

@@ -23,10 +23,11 @@ def noisy(clean: torch.Tensor, deviation: float) -> torch.Tensor:
     return (clean + deviation * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
 
 
-def sets_of(*versions: torch.Tensor) -> RankedSets:
+def sets_of(*versions: torch.Tensor, local: tuple[int, ...] = ()) -> RankedSets:
+    """One ladder of versions, of which the rows ``local`` are not distorted as a whole."""
     images = torch.cat(versions)
-    count = len(versions[0])
-    return RankedSets(images, torch.zeros(len(images), 1, 72, 72), count, ladders=1, rungs=len(versions) - 1)
+    whole = torch.tensor([row not in local for row in range(len(images))])
+    return RankedSets(images, torch.zeros(len(images), 1, 72, 72), len(versions[0]), 1, len(versions) - 1, whole)
 
 
 def noise_teacher(images, references):
@@ -58,12 +59,25 @@ def test_versions_are_judged_against_their_own_clean_photo():
     assert judge_versions(sets_of(*versions), []).shape == (4, 0)
 
 
-def test_versions_may_be_left_unjudged():
+@pytest.mark.parametrize("local", [(2, 5), (3, 4, 7), tuple(range(2, 8))])
+def test_teachers_are_asked_about_distortions_of_whole_pictures_only(local):
     clean = scenes(2)
-    sets = sets_of(clean, noisy(clean, 0.02), noisy(clean, 0.1))
-    judged = judge_versions(sets, [noise_teacher, brightness_teacher], judging=False)
-    assert judged.shape == (4, 2)
-    assert judged.isnan().all()
+    versions = [clean, *(noisy(clean, deviation) for deviation in (0.02, 0.1, 0.2))]
+    asked = []
+
+    def teacher(images, references):
+        asked.append(len(images))
+        return noise_teacher(images, references)
+
+    judged = judge_versions(sets_of(*versions, local=local), [teacher, brightness_teacher])
+    every = judge_versions(sets_of(*versions), [noise_teacher, brightness_teacher])
+    for row in range(6):
+        if row + 2 in local:
+            assert judged[row].isnan().all()
+        else:
+            torch.testing.assert_close(judged[row], every[row])
+    assert sum(asked) == 6 - len(local)
+    assert max(asked, default=0) <= 2  # as many at a time as there are photos, or memory would grow with the ladders
 
 
 def test_ranks_are_among_the_judged():

@@ -55,11 +55,11 @@ def described(run: Path, batch: int) -> dict[str, torch.Tensor]:
     return load_file(run / "described" / f"pictures-{batch:06d}.safetensors")
 
 
-def test_teachers_judge_the_first_crops_only(photos, tmp_path):
-    judging = ("score.teachers=[mdsi]", "score.weight_consensus=1", "score.judged_crops=4")
+def test_teachers_judge_whole_pictures_only(photos, tmp_path):
+    judging = ("score.teachers=[mdsi]", "score.weight_consensus=1")
     train(config_of(photos, tmp_path, *BRIEF, "maps.steps=1", *judging))
-    assert described(tmp_path, 0)["judged"].isfinite().all()
-    assert described(tmp_path, 1)["judged"].isnan().all()
+    judged = torch.cat([described(tmp_path, batch)["judged"] for batch in range(2)])
+    assert 0 < judged.isfinite().float().mean() < 1
     assert all(np.isfinite(entry["consensus"]) for entry in log_of(tmp_path) if entry["stage"] == "score")
 
 
