@@ -179,8 +179,10 @@ def test_unknown_systems_are_named(tmp_path, system):
         ("score.photos=3", r"score\.photos: .*multiple of 2"),
         ("score.crops=18", "crops must be a multiple of photos"),
         (
-            "score={crops: 4, photos: 4, steps: 1, learning_rate: 1, weight_consensus: 1, teachers: [mdsi],"
-            " engine: {shapes: [1, 0, 0, 0, 0, 0]}}",
+            (
+                "score={crops: 4, photos: 4, steps: 1, learning_rate: 1, weight_consensus: 1, teachers: [mdsi], "
+                "engine: {shapes: [1, 0, 0, 0, 0, 0]}}"
+            ),
             "weight_consensus needs a chance of global",
         ),
         ("score.past={amounts: [0.9, 0.1]}", r"amounts must be \[smallest, largest\]"),
