@@ -29,6 +29,7 @@ STRENGTH_NAMES = ("mild", "medium", "strong")
 
 # Names of tools that the training of the measured weights used as well; results mark them. The engine is written in
 # torch and calls no outside codec, filter or slider, so there are none. Whoever trains with one adds its name here.
+# Constants of the engine's codecs were set beside what three of them do, see ``distortions/codec.py``.
 TRAINING_TOOLS: frozenset[str] = frozenset()
 
 

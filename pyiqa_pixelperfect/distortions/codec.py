@@ -4,8 +4,9 @@ These are not JPEG 2000, WebP or AVIF, and make no such claim. They quantize har
 so leave the same kinds of residue: ringing and smeared texture (``wavelet_codec``), and flattened detail with soft
 block borders and starved chroma (``transform_codec``).
 
-Real codecs differ in how they share their bits over frequencies and colors, so that is drawn per picture, within what
-they were seen to do: how much of each wavelet band is left in photos coded with equal error.
+Real codecs differ in how they share their bits over frequencies and colors, so that is drawn per picture. The ranges
+were set by eye, beside what Pillow's JPEG 2000, WebP and AVIF leave of each wavelet band of a few held-out photos at
+equal error; no picture that they coded is trained on.
 
 Sources: the CDF 9/7 lifting scheme (Daubechies and Sweldens, 1998) and the bit planes of JPEG 2000; dead-zone
 quantization of the predictive codecs.
@@ -99,7 +100,7 @@ def _quantize_wavelet(planes: Tensor, steps: Tensor, slopes: Tensor, level: int 
         return planes
     ll, lh, hl, hh = _split(planes)
     local = F.avg_pool2d(steps, 2)
-    own = local * torch.exp2(slopes * (0.5 * (LEVELS - 1) - level))
+    own = local * geometric(slopes * (0.5 * (LEVELS - 1) - level), (1.0, 2.0))
     lh, hl, hh = bit_planes(lh, own), bit_planes(hl, own), bit_planes(hh, DIAGONAL * own)
     return _join(_quantize_wavelet(ll, local, slopes, level + 1), lh, hl, hh)
 
@@ -160,7 +161,7 @@ def transform_codec(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Dead-zone quantization of DCT blocks of YCbCr with halved chroma, then deblocking.
 
     Blocks of 8, 16 or 32 px, how much coarser high frequencies are quantized, and the share of chroma: a draw each per
-    picture.
+    picture. A block of 32 px takes the mean step of the units that it covers.
 
     Args:
         images: (B, 3, H, W) in [0, 1].

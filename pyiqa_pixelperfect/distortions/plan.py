@@ -212,7 +212,7 @@ def join_plans(plans: Sequence[Plan]) -> Plan:
 
 
 def covers_whole(plan: Plan) -> Tensor:
-    """Which pictures have distortions of the whole picture only, (B,); also those that have none."""
+    """Which pictures have distortions of the whole picture only, (B,); also those that have none, or of amount 0."""
     batch, slots = plan.kinds.shape
     shapes = plan.fields.shape.reshape(slots, batch).T
     return ((shapes == FIELD_SHAPES.index("global")) | (plan.kinds < 0) | (plan.peaks == 0)).all(dim=1)

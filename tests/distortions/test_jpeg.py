@@ -69,7 +69,7 @@ def test_tables_are_those_of_libjpeg(quality):
                 coefficients[..., u, v] = 0
 
 
-@pytest.mark.parametrize("size", [8, 16])
+@pytest.mark.parametrize("size", [8, 16, 32])
 def test_transform_is_that_of_scipy(size):
     blocks = torch.rand(3, size, size, generator=torch.Generator().manual_seed(0))
     matrix = jpeg.dct_matrix(size)

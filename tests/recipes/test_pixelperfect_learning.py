@@ -63,6 +63,12 @@ def test_teachers_judge_whole_pictures_only(photos, tmp_path):
     assert all(np.isfinite(entry["consensus"]) for entry in log_of(tmp_path) if entry["stage"] == "score")
 
 
+def test_without_their_weight_no_teacher_is_asked(photos, tmp_path):
+    train(config_of(photos, tmp_path, *BRIEF, "maps.steps=1", "score.teachers=[mdsi]"))
+    assert described(tmp_path, 0)["judged"].shape[-1] == 0
+    assert all("consensus" not in entry for entry in log_of(tmp_path) if entry["stage"] == "score")
+
+
 def test_sets_are_described_anew_when_crops_get_another_past(photos, tmp_path):
     brief = (*BRIEF, "maps.steps=1")
     train(config_of(photos, tmp_path, *brief))
