@@ -8,6 +8,7 @@ position, which carries no second array along. Answers are those of sorting.
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["ascending", "order_statistics"]
+__all__ = ["ascending", "means_by_rank", "order_statistics", "quantiles"]
 
 _UPPER = 1 if sys.byteorder == "little" else 0  # which of the two halves of a float holds sign and exponent
 
@@ -48,6 +49,32 @@ def ascending(rows: Tensor) -> Tensor:
     pairs = (_rising(numbers.view(np.int32)).astype(np.int64) << 32) | np.arange(rows.shape[2], dtype=np.int64)
     pairs.sort(axis=2)
     return torch.from_numpy(pairs & 0xFFFFFFFF)
+
+
+def quantiles(rows: Tensor, shares: Sequence[float]) -> Tensor:
+    """Quantiles of rows (B, C, N), numbers of them and nothing in between, (B, C, Q); shares are whole thousandths."""
+    last = rows.shape[2] - 1
+    # Places are computed in whole numbers: exporters would round in single precision.
+    return order_statistics(rows, [(2 * round(1000 * share) * last + 1000) // 2000 for share in shares])
+
+
+def means_by_rank(ranked: Tensor, values: Tensor, parts: int) -> Tensor:
+    """Means over equal shares of the cells: where something is smallest, where it is a bit larger, ... largest.
+
+    Args:
+        ranked: (B, 1, h, w), what the cells are ranked by.
+        values: (B, C, h, w), what means are taken of.
+        parts: number of shares.
+
+    Returns:
+        (B, C, parts).
+    """
+    order = ascending(ranked.flatten(2))
+    ordered = values.flatten(2).gather(2, order.expand(-1, values.shape[1], -1))
+    # As tensor_split does, which in ONNX gives what is left over to other parts.
+    sizes = [(ordered.shape[2] + parts - 1 - part) // parts for part in range(parts)]
+    ends = [sum(sizes[:part]) for part in range(parts + 1)]
+    return torch.stack([ordered[..., start:end].mean(2) for start, end in pairwise(ends)], dim=2)
 
 
 def _quick(rows: Tensor) -> bool:

@@ -10,8 +10,6 @@ Both are gathered strip by strip, so a large picture is never there as a whole i
 """
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +18,8 @@ from torch import Tensor
 from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 from pyiqa_pixelperfect.pixelperfect.histogram_gaps import GAPS, HistogramGaps
-from pyiqa_pixelperfect.pixelperfect.order_statistics import ascending, order_statistics
+from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quantiles
+from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, TEXTURE, logarithm, texture_statistics
 
 __all__ = ["STATISTICS", "picture_statistics"]
 
@@ -35,14 +34,15 @@ NEAR_END = 0.012  # of [0, 1]: values this near to black or white count as clipp
 FLAT = 0.004  # of [0, 1]: neighbors this near to one another count as equal, fully if they are
 SAMPLES = 16_384  # cells that quantiles of tones are taken of, about
 STEP_SAMPLES = 32_768  # steps that quantiles of steps are taken of, about
+TEXTURE_SAMPLES = 98_304  # pixels whose texture is looked at, about
 
 #: Length of the vector: tone quantiles of 3 colors, 3 opponent planes, saturation and chroma; of the tone parts color,
 #: chroma, steps between pixels in 3 planes and between cells; lightness, chroma and steps of the rings; clipping of 3
 #: colors at both ends; deviation of 3 planes; of the steps between neighbors in 3 planes the mean at each scale,
-#: quantiles and the share of flat ones at the fine scales; gaps and peaks of histograms.
+#: quantiles and the share of flat ones at the fine scales; gaps and peaks of histograms; texture.
 STATISTICS = (
     8 * len(TONE_QUANTILES) + 7 * TONE_PARTS + 3 * RINGS + 6 + 3
-    + 3 * SCALES + 3 * FINE_SCALES * (len(STEP_QUANTILES) + 1) + GAPS
+    + 3 * SCALES + 3 * FINE_SCALES * (len(STEP_QUANTILES) + 1) + GAPS + TEXTURE
 )  # fmt: skip
 
 
@@ -58,12 +58,14 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
     picture = images if isinstance(images, Picture) else Picture(images)
     coarse, detail = _Rows(picture.height // POOLING), _Rows(picture.height // POOLING)
     clipped, gaps = [_Mean(), _Mean()], HistogramGaps(picture.height, picture.width)
+    bands = _Bands(picture.height, picture.width)
     scales = [_Steps(picture.height >> scale, picture.width >> scale, scale < FINE_SCALES) for scale in range(SCALES)]
     for strip in picture.strips():
         coarse.add(_pooled(strip, POOLING))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
             share.add((NEAR_END - (strip - end).abs_()).relu_())
         gaps.add(strip)
+        bands.add(strip)
         planes = opponent_planes(strip)
         for scale, gathered in enumerate(scales):
             planes = _pooled(planes, 2) if scale else planes
@@ -74,8 +76,9 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
     shares = torch.stack([share.value() for share in clipped], dim=1) / NEAR_END
     shares = shares / (shares + 0.02)  # small ones spread out, since they tell most
     cells = _cells(coarse.whole, detail.whole)
-    parts = [*cells, shares, *(part for gathered in scales for part in gathered.parts()), gaps.value()]
-    return torch.cat([part.flatten(1) for part in parts], dim=1)
+    detail_parts = [part for gathered in scales for part in gathered.parts()]
+    texture = texture_statistics(bands.value())
+    return torch.cat([part.flatten(1) for part in (*cells, shares, *detail_parts, gaps.value(), texture)], dim=1)
 
 
 class _Mean:
@@ -136,9 +139,30 @@ class _Steps:
 
     def parts(self) -> list[Tensor]:
         if not self.fine:
-            return [_logarithm(self.mean.value())]
-        quantiles = _quantiles(self.samples.whole, STEP_QUANTILES)
-        return [_logarithm(self.mean.value()), _logarithm(quantiles), self.flat.value() / FLAT]
+            return [logarithm(self.mean.value())]
+        spread = quantiles(self.samples.whole.flatten(2), STEP_QUANTILES)
+        return [logarithm(self.mean.value()), logarithm(spread), self.flat.value() / FLAT]
+
+
+class _Bands:
+    """Every so many bands of ``BAND`` rows of pictures of a height and width, strip by strip: texture is of them."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.count, self.width = height // BAND, width // BAND * BAND
+        self.stride: int = torch.sym_max(1, height * width // TEXTURE_SAMPLES)  # type: ignore[assignment]  # also a symbol
+        self.band = 0
+        self.rows = _Rows((self.count + self.stride - 1) // self.stride * BAND)
+
+    def add(self, strip: Tensor) -> None:
+        count = strip.shape[2] // BAND
+        bands = strip[:, :, : count * BAND, : self.width].unflatten(2, (-1, BAND))
+        self.rows.add(bands[:, :, -self.band % self.stride :: self.stride].flatten(2, 3))
+        self.band += count
+
+    def value(self) -> Tensor:
+        """(B, 3, bands, BAND, width)."""
+        whole: Tensor = self.rows.whole.unflatten(2, (-1, BAND))
+        return whole
 
 
 def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
@@ -156,10 +180,10 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
     highest, lowest = coarse.amax(1, keepdim=True), coarse.amin(1, keepdim=True)
     saturation = (highest - lowest) / highest.clamp_min(1e-2)
     chroma = (planes[:, 1:].square().sum(1, keepdim=True) + 1e-6).sqrt()
-    tones = _quantiles(torch.cat((coarse, planes, saturation, chroma), dim=1), TONE_QUANTILES)
-    parts = _by_tone(planes[:, :1], torch.cat((planes[:, 1:], chroma, detail), dim=1))
+    tones = quantiles(torch.cat((coarse, planes, saturation, chroma), dim=1).flatten(2), TONE_QUANTILES)
+    parts = means_by_rank(planes[:, :1], torch.cat((planes[:, 1:], chroma, detail), dim=1), TONE_PARTS)
     rings = _by_ring(torch.cat((planes[:, :1], chroma, detail[:, :1]), dim=1))
-    return [tones, parts[:, :3], _logarithm(parts[:, 3:]), rings[:, :2], _logarithm(rings[:, 2:]), deviation]
+    return [tones, parts[:, :3], logarithm(parts[:, 3:]), rings[:, :2], logarithm(rings[:, 2:]), deviation]
 
 
 def _pooled(planes: Tensor, side: int) -> Tensor:
@@ -187,23 +211,6 @@ def _sampling(height: int, width: int) -> int:
     return math.isqrt(height * width // SAMPLES) | 1
 
 
-def _quantiles(samples: Tensor, shares: Sequence[float]) -> Tensor:
-    """(B, C, H, W) -> (B, C, Q)."""
-    last = samples.shape[2] * samples.shape[3] - 1
-    # Shares are whole thousandths, and places are computed in whole numbers: exporters would round in single precision.
-    return order_statistics(samples.flatten(2), [(2 * round(1000 * share) * last + 1000) // 2000 for share in shares])
-
-
-def _by_tone(tones: Tensor, values: Tensor) -> Tensor:
-    """Means of (B, C, H, W) over the darkest sixth of a picture, the next, ... the brightest, (B, C, TONE_PARTS)."""
-    order = ascending(tones.flatten(2))
-    ordered = values.flatten(2).gather(2, order.expand(-1, values.shape[1], -1))
-    # As tensor_split does, which in ONNX gives what is left over to other parts.
-    sizes = [(ordered.shape[2] + TONE_PARTS - 1 - part) // TONE_PARTS for part in range(TONE_PARTS)]
-    ends = [sum(sizes[:part]) for part in range(TONE_PARTS + 1)]
-    return torch.stack([ordered[..., start:end].mean(2) for start, end in pairwise(ends)], dim=2)
-
-
 def _by_ring(values: Tensor) -> Tensor:
     """Means of (B, C, H, W) over the rings around the middle, (B, C, RINGS)."""
     rows, columns = (2.0 * torch.arange(side, device=values.device) / (side - 1) - 1.0 for side in values.shape[2:])
@@ -211,7 +218,3 @@ def _by_ring(values: Tensor) -> Tensor:
     ring = (radius * RINGS).long().clamp_max(RINGS - 1).flatten()
     rings = (ring[:, None] == torch.arange(RINGS, device=values.device)).to(values)
     return values.flatten(2) @ (rings / rings.sum(0).clamp_min(1.0))
-
-
-def _logarithm(steps: Tensor) -> Tensor:
-    return 0.2 * (steps + 1e-3).log()
