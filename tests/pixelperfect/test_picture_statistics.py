@@ -17,6 +17,7 @@ from pyiqa_pixelperfect.pixelperfect.picture_statistics import (
     TONE_QUANTILES,
     picture_statistics,
 )
+from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, texture_statistics
 
 
 def picture(seed: int, height: int, width: int) -> torch.Tensor:
@@ -84,7 +85,10 @@ def slow(image: np.ndarray) -> list[float]:
         fine = np.stack([pooled(plane, 2) for plane in fine])
     gaps = HistogramGaps(*image.shape[1:])  # which has a twin of its own
     gaps.add(torch.from_numpy(image)[None])
-    return numbers + gaps.value()[0].tolist()
+    height, width = (side // BAND * BAND for side in image.shape[1:])
+    bands = torch.from_numpy(image)[:, :height, :width].unflatten(1, (-1, BAND))
+    texture = texture_statistics(bands[None])  # likewise
+    return numbers + gaps.value()[0].tolist() + texture[0].tolist()
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 50), (96, 64)])
