@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["halved_in_strips", "plain", "stacked"]
+__all__ = ["halved_in_strips", "plain", "plus_and_minus", "stacked"]
 
 _STRIP = 2**20  # numbers of the stem's features in a strip, 4 MiB, about
 
@@ -46,6 +46,17 @@ def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tenso
             halved = F.conv2d(features, entry.weight, entry.bias, stride=2, padding=padding)
             torch.clamp_min(halved, 0.0, out=whole[number : number + 1, :, top:end])
     return whole
+
+
+def plus_and_minus(one: Tensor, other: Tensor) -> Tensor:
+    """``one + other`` and ``one - other`` of two batches (B, C, H, W), channels last, in one, (2B, C, H, W)."""
+    if not plain(one, other):
+        return torch.cat((one + other, one - other))
+    size = 2 * len(one), *one.shape[1:]
+    both = torch.empty(size, dtype=one.dtype, device=one.device, memory_format=torch.channels_last)
+    torch.add(one, other, out=both[: len(one)])
+    torch.sub(one, other, out=both[len(one) :])
+    return both
 
 
 def stacked(image: Tensor, reference: Tensor) -> Tensor:

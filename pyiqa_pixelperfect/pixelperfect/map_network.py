@@ -18,9 +18,10 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import STRIDE, ConvBlock, Encoder
-from pyiqa_pixelperfect.pixelperfect.inference import stacked
+from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus, stacked
 
 __all__ = ["MAP_STRIDE", "DistortionMapNet", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
            "split_pyramid"]  # fmt: skip
@@ -37,18 +38,45 @@ class PairFusion(nn.Module):
         self.other = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.difference = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(out_channels, momentum=0.05)
+        self.folded = False
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Map two (B, C, h, w) to (2B, C', h, w): order (image, reference), then order (reference, image)."""
+        apart = image - reference
+        if self.folded:
+            # own(a) + other(b) and own(b) + other(a) are the sum and the difference of two halves, each computed once.
+            turning = self.other(apart)
+            square = apart.square() if turning.requires_grad else apart.square_()
+            alike = self.own(image + reference).add_(self.difference(square))
+            out = plus_and_minus(alike, turning)
+            return F.relu(out, inplace=not out.requires_grad)
         both = stacked(image, reference)
         own, other = self.own(both), self.other(both)
         halves, opposite = own.unflatten(0, (2, -1)), other.unflatten(0, (2, -1))
         # The squared difference does not know the order, so it is computed once and used for both.
-        difference = self.difference((image - reference).square_())
+        difference = self.difference(apart.square_())
         for order in (0, 1):
             halves[order].add_(opposite[1 - order]).add_(difference)
         out = self.norm(own)
         return F.relu(out, inplace=not out.requires_grad)
+
+    def fold(self) -> None:
+        """Fold the normalization in, and split ``own`` and ``other`` into what the two orders share and what not.
+
+        With ``s = (own + other) / 2`` and ``d = (own - other) / 2`` the first order is ``s(a + b) + d(a - b)``, the
+        second ``s(a + b) - d(a - b)``, half the work. Evaluation mode only, and not to be undone.
+        """
+        if not isinstance(self.norm, nn.BatchNorm2d):
+            return
+        norm = self.norm
+        neutral = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
+        # Same scale, no shift: the shift goes into what both orders share.
+        neutral.load_state_dict({**norm.state_dict(), "running_mean": torch.zeros_like(norm.bias)})
+        neutral.bias.data.zero_()
+        own, other = fuse_conv_bn_eval(self.own, norm), fuse_conv_bn_eval(self.other, neutral)
+        self.difference = fuse_conv_bn_eval(self.difference, neutral)
+        own.weight.data, other.weight.data = (own.weight + other.weight) / 2.0, (own.weight - other.weight) / 2.0
+        self.own, self.other, self.norm, self.folded = own, other, nn.Identity(), True
 
 
 class MapEncoder(Protocol):

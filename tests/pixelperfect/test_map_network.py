@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import Encoder
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
-from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, crop_cells
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, PairFusion, crop_cells
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet, describe_pairs
@@ -94,6 +94,24 @@ def test_folding_the_normalization_changes_nothing(metric):
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     assert (folded.map_network(image, reference) - before[0]).abs().max() <= 1e-5
     assert (folded(image, reference) - before[1]).abs().max() <= 1e-5
+
+
+def test_a_folded_fusion_gives_both_orders_as_before_with_their_gradients():
+    generator = torch.Generator().manual_seed(0)
+    fusion = PairFusion(6, 5).double()
+    for parameter in (*fusion.norm.parameters(), fusion.norm.running_mean, fusion.norm.running_var):
+        parameter.data = 0.5 + torch.rand(parameter.shape, generator=generator).double()
+    folded = copy.deepcopy(fusion.eval()).requires_grad_(False)
+    folded.fold()
+    image, reference = (torch.randn(2, 6, 8, 9, generator=generator).double() for _ in range(2))
+    torch.testing.assert_close(folded(image, reference), fusion(image, reference))
+    assert torch.equal(folded(reference, image), folded(image, reference).roll(2, 0))
+    gradients = []
+    for network in (fusion, folded):
+        leaf = image.clone().requires_grad_()
+        network(leaf, reference).square().sum().backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients)
 
 
 def test_n4_every_parameter_of_the_maps_gets_a_gradient(small):
