@@ -69,7 +69,7 @@ class PairFusion(nn.Module):
         if not isinstance(self.norm, nn.BatchNorm2d):
             return
         norm = self.norm
-        neutral = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
+        neutral = nn.BatchNorm2d(norm.num_features, eps=norm.eps).to(norm.weight).eval()
         # Same scale, no shift: the shift goes into what both orders share.
         neutral.load_state_dict({**norm.state_dict(), "running_mean": torch.zeros_like(norm.bias)})
         neutral.bias.data.zero_()
