@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["halved_in_strips", "plain", "plus_and_minus", "stacked"]
+__all__ = ["halved_in_strips", "plain", "plus_and_minus", "stacked", "steps_to_next"]
 
 _STRIP = 2**20  # numbers of the stem's features in a strip, 4 MiB, about
 
@@ -69,3 +69,17 @@ def stacked(image: Tensor, reference: Tensor) -> Tensor:
     ):
         return image.as_strided((2 * len(image), *image.shape[1:]), image.stride())
     return torch.cat((image, reference))
+
+
+def steps_to_next(values: Tensor, side: int) -> Tensor:
+    """Signed steps to the next along dimension ``side``, -1 or -2; the last one repeats the one before."""
+    length = values.shape[side]
+    ahead, here = values.narrow(side, 1, length - 1), values.narrow(side, 0, length - 1)
+    if not plain(values):
+        steps = ahead - here
+        return torch.cat((steps, steps.narrow(side, length - 2, 1)), dim=side)
+    whole = torch.empty_like(values)
+    steps = whole.narrow(side, 0, length - 1)
+    torch.sub(ahead, here, out=steps)
+    whole.narrow(side, length - 1, 1).copy_(steps.narrow(side, length - 2, 1))
+    return whole

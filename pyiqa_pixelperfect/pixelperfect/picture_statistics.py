@@ -18,6 +18,7 @@ from torch import Tensor
 from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 from pyiqa_pixelperfect.pixelperfect.histogram_gaps import GAPS, HistogramGaps
+from pyiqa_pixelperfect.pixelperfect.inference import steps_to_next
 from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quantiles
 from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, TEXTURE, logarithm, texture_statistics
 
@@ -69,7 +70,7 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
         planes = opponent_planes(strip)
         for scale, gathered in enumerate(scales):
             planes = _pooled(planes, 2) if scale else planes
-            steps = _to_next(planes)
+            steps = steps_to_next(planes, -1).abs_()
             gathered.add(steps)
             if scale == 0:
                 detail.add(_pooled(steps, POOLING))
@@ -174,7 +175,7 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
     """
     planes = opponent_planes(coarse)
     deviation = (planes.flatten(2).var(2, correction=0) + 1e-6).sqrt()
-    detail = torch.cat((detail, _to_next(planes[:, :1])), dim=1)
+    detail = torch.cat((detail, steps_to_next(planes[:, :1], -1).abs_()), dim=1)
     stride = _sampling(*coarse.shape[2:])
     coarse, planes, detail = (cells[..., ::stride, ::stride] for cells in (coarse, planes, detail))
     highest, lowest = coarse.amax(1, keepdim=True), coarse.amin(1, keepdim=True)
@@ -195,12 +196,6 @@ def _pooled(planes: Tensor, side: int) -> Tensor:
         pairs = planes[..., 0:rows:2, :columns] + planes[..., 1:rows:2, :columns]
         planes = (pairs[..., 0::2] + pairs[..., 1::2]) / 4
     return planes
-
-
-def _to_next(planes: Tensor) -> Tensor:
-    """Steps from each pixel of (B, C, H, W) to the next in its row; the last one repeats the one before."""
-    steps = (planes[..., 1:] - planes[..., :-1]).abs_()
-    return torch.cat((steps, steps[..., -1:]), dim=3)
 
 
 def _sampling(height: int, width: int) -> int:

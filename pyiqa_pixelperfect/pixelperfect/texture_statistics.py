@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
+from pyiqa_pixelperfect.pixelperfect.inference import steps_to_next
 from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quantiles
 
 __all__ = ["BAND", "TEXTURE", "logarithm", "texture_statistics"]
@@ -59,8 +60,8 @@ def texture_statistics(bands: Tensor) -> Tensor:
     pyramid = [opponent_planes(bands)]
     for _ in range(SCALES):
         pyramid.append(_halved(pyramid[-1], 1))
-    across = [_to_next(planes, -1) for planes in pyramid[:SCALES]]
-    down = [_to_next(planes, -2) for planes in pyramid[:SCALES]]
+    across = [steps_to_next(planes, -1) for planes in pyramid[:SCALES]]
+    down = [steps_to_next(planes, -2) for planes in pyramid[:SCALES]]
     cells = [part for scale, count in enumerate(_CELLED) for part in _by_contrast(pyramid[scale][:, :count], scale)]
     steps = [part for planes in across for part in (*_together(planes), *_together(planes.abs()))]
     parts = [_by_activity(across, down), *cells, *_by_scale(pyramid), *steps, *_colors(pyramid[2])]
@@ -139,13 +140,6 @@ def _halved(values: Tensor, times: int) -> Tensor:
         rows = values[..., 0::2, :] + values[..., 1::2, :]
         values = (rows[..., 0::2] + rows[..., 1::2]) / 4.0
     return values
-
-
-def _to_next(values: Tensor, side: int) -> Tensor:
-    """Signed steps to the next along a dimension; the last one repeats the one before."""
-    length = values.shape[side]
-    steps = values.narrow(side, 1, length - 1) - values.narrow(side, 0, length - 1)
-    return torch.cat((steps, steps.narrow(side, length - 2, 1)), dim=side)
 
 
 def _bend(steps: Tensor, side: int) -> Tensor:
