@@ -109,8 +109,8 @@ class RelationalScoreNet(nn.Module):
 
     def relate(self, turning: Tensor, alike: Tensor) -> Tensor:
         """The same by the clues of pairs."""
-        both = torch.cat((torch.cat((turning, alike), dim=1), torch.cat((-turning, alike), dim=1)))
-        forth, back = self.trunk(both).chunk(2)
+        # One after the other: rows of one product may be rounded in different ways, and the sum of both orders not be 0.
+        forth, back = (self.trunk(torch.cat((clues, alike), dim=1)) for clues in (turning, -turning))
         return torch.sub(forth, back)
 
     def lead(self, relation: Tensor) -> Tensor:
