@@ -109,7 +109,7 @@ class RelationalScoreNet(nn.Module):
 
     def relate(self, turning: Tensor, alike: Tensor) -> Tensor:
         """The same by the clues of pairs."""
-        # One after the other: rows of one product may be rounded in different ways, and the sum of both orders not be 0.
+        # One after the other: rows of one product may be rounded differently, and the sum of both orders not be 0.
         forth, back = (self.trunk(torch.cat((clues, alike), dim=1)) for clues in (turning, -turning))
         return torch.sub(forth, back)
 

@@ -111,3 +111,13 @@ def test_n4_every_parameter_gets_a_gradient():
     relation = score.relation(pairs)
     (score(pairs).square().sum() + score.embed(relation)[:, 0].sum()).backward()
     assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in score.parameters())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_what_tells_a_pair_apart_is_exactly_turned_when_it_is_swapped(count):
+    """Both orders in one matrix product are not: its rows may be rounded in different ways."""
+    torch.manual_seed(count)
+    score = RelationalScoreNet().eval()
+    alike = torch.randn(count, 15)
+    turning = torch.randn(count, score.trunk[1].in_features - 15)
+    assert torch.equal(score.relate(turning, alike), -score.relate(-turning, alike))
