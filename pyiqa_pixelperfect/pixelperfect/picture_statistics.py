@@ -2,14 +2,15 @@
 
 Maps say where two pictures differ and in which family. Which of the two is as it should be, the brighter one or the
 darker one, no small part can tell: it shows in how the tones of a whole picture are spread, whether it clips, whether
-its flat areas are really flat, how much detail its dark and its bright parts have. These numbers hold that for one
-picture; the score network compares those of two.
+its flat areas are really flat, how much detail its dark and its bright parts have, and in its texture, for which see
+``texture_statistics``. These numbers hold that for one picture; the score network compares those of two.
 
 They are means and quantiles, so they hardly depend on the size of the picture, and gradients are finite everywhere.
-Both are gathered strip by strip, so a large picture is never there as a whole in floating point.
+They are gathered strip by strip, so a large picture is never there as a whole in floating point.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -155,6 +156,9 @@ class _Bands:
         self.rows = _Rows((self.count + self.stride - 1) // self.stride * BAND)
 
     def add(self, strip: Tensor) -> None:
+        if torch.compiler.is_compiling():
+            self.rows.whole = _bands_by_symbols(strip)
+            return
         count = strip.shape[2] // BAND
         bands = strip[:, :, : count * BAND, : self.width].unflatten(2, (-1, BAND))
         self.rows.add(bands[:, :, -self.band % self.stride :: self.stride].flatten(2, 3))
@@ -162,8 +166,24 @@ class _Bands:
 
     def value(self) -> Tensor:
         """(B, 3, bands, BAND, width)."""
-        whole: Tensor = self.rows.whole.unflatten(2, (-1, BAND))
-        return whole
+        whole = self.rows.whole
+        return whole if torch.compiler.is_compiling() else whole.unflatten(2, (-1, BAND))
+
+
+def _bands_by_symbols(strip: Tensor) -> Tensor:
+    """What ``_Bands`` chooses, for exporters, to which sizes are symbols: counts are read from a tensor.
+
+    What comes after then sees plain symbols, not formulas of formulas that take minutes to simplify.
+    """
+    height, width = (torch.scalar_tensor(side, dtype=torch.int64) for side in strip.shape[-2:])
+    stride = height * width // TEXTURE_SAMPLES // 2 * 2 + 1
+    count: Any = ((height // BAND + stride - 1) // stride).item()
+    columns: Any = (width // BAND).item()
+    for number in (count, columns):
+        torch._check(number >= 1)  # noqa: SLF001 - documented for exporters, whatever its name
+    rows = (torch.arange(count) * stride * BAND)[:, None] + torch.arange(BAND)
+    chosen = strip[:, :, rows.flatten()][..., torch.arange(columns * BAND)]
+    return chosen.reshape(strip.shape[0], strip.shape[1], count, BAND, columns * BAND)
 
 
 def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:

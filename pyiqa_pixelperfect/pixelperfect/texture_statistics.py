@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
@@ -135,7 +136,9 @@ def _mean(planes: Tensor) -> Tensor:
 
 
 def _halved(values: Tensor, times: int) -> Tensor:
-    """Means over squares of 2^times of the last two dimensions."""
+    """Means over squares of 2^times of the last two dimensions of (B, C, N, H, W)."""
+    if torch.compiler.is_compiling():  # sizes may be symbols, and halves of halves formulas that are long to simplify
+        return F.avg_pool3d(values, (1, 2**times, 2**times)) if times else values
     for _ in range(times):
         rows = values[..., 0::2, :] + values[..., 1::2, :]
         values = (rows[..., 0::2] + rows[..., 1::2]) / 4.0
