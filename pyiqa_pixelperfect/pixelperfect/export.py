@@ -38,10 +38,12 @@ class _Pair(nn.Module):
         self.maps, self.score = metric.map_network, metric.score_network
 
     def forward(self, image: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        pyramid = self.maps.encode(torch.cat((image, reference)))
+        both = torch.cat((image, reference))
+        pyramid = self.maps.encode(both)
         logits = crop_cells(self.maps.fuse(*split_pyramid(pyramid)), image.shape)
         unlike = dissimilarity(view_of(image), view_of(reference))
-        pairs = describe_pairs(logits, picture_statistics(image), picture_statistics(reference), unlike)
+        # Of both at once: exporters take long to trace statistics, since their sizes depend on that of the picture.
+        pairs = describe_pairs(logits, *picture_statistics(both).chunk(2), unlike)
         whole = F.interpolate(logits, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
         return self.score(pairs), torch.sigmoid(whole[..., : image.shape[-2], : image.shape[-1]])
 
