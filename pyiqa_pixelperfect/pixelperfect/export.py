@@ -43,7 +43,8 @@ class _Pair(nn.Module):
         logits = crop_cells(self.maps.fuse(*split_pyramid(pyramid)), image.shape)
         unlike = dissimilarity(view_of(image), view_of(reference))
         # Of both at once: exporters take long to trace statistics, since their sizes depend on that of the picture.
-        pairs = describe_pairs(logits, *picture_statistics(both).chunk(2), unlike)
+        first, second = picture_statistics(both).chunk(2)
+        pairs = describe_pairs(logits, first, second, unlike)
         whole = F.interpolate(logits, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
         return self.score(pairs), torch.sigmoid(whole[..., : image.shape[-2], : image.shape[-1]])
 
