@@ -87,7 +87,7 @@ def _by_contrast(planes: Tensor, scale: int) -> list[Tensor]:
     mean = _halved(planes, halvings)
     apart = (planes.unflatten(-1, (-1, side)).unflatten(-3, (-1, side))) - mean[..., None, :, None]
     variance = apart.square().mean((-3, -1), keepdim=True)
-    contrast = (variance + 1e-8).sqrt()
+    contrast = _root(variance, 1e-8)
     pixels = apart / (contrast + FAINT)  # (B, C, N, rows, side, columns, side)
     products = [
         pixels[..., rows:, :, columns:] * pixels[..., : side - rows, :, : side - columns] for rows, columns in LAGS
@@ -105,7 +105,7 @@ def _by_scale(pyramid: Sequence[Tensor]) -> list[Tensor]:
     parts = [_correlation(_halved(fine, 1), coarse) for fine, coarse in pairwise(added)]
     for detail in added:
         size = _mean(detail)
-        uneven = (_mean(detail.square()) + 1e-8).sqrt() / (size + 1e-4)
+        uneven = _root(_mean(detail.square()), 1e-8) / (size + 1e-4)
         parts += [logarithm(size), 0.2 * (uneven + 1e-3).log()]
     return parts
 
@@ -128,7 +128,12 @@ def _correlation(one: Tensor, other: Tensor) -> Tensor:
     """Pearson's correlation of each plane of two, (B, C)."""
     one, other = (plane.flatten(2) for plane in (one, other))
     one, other = one - one.mean(2, keepdim=True), other - other.mean(2, keepdim=True)
-    return (one * other).mean(2) / (one.square().mean(2) * other.square().mean(2) + 1e-9).sqrt()
+    return (one * other).mean(2) / _root(one.square().mean(2) * other.square().mean(2), 1e-9)
+
+
+def _root(squares: Tensor, faint: float) -> Tensor:
+    """``sqrt(squares + faint)``, in larger numbers: exporters take an addition of less than 1e-8 for none."""
+    return 1e-3 * (1e6 * squares + 1e6 * faint).sqrt()
 
 
 def _mean(planes: Tensor) -> Tensor:
