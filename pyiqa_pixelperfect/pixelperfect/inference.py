@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["halved_in_strips", "plain", "plus_and_minus", "stacked", "steps_to_next"]
+__all__ = ["halved", "halved_in_strips", "plain", "plus_and_minus", "steps_to_next"]
 
 _STRIP = 2**20  # numbers of the stem's features in a strip, 4 MiB, about
 
@@ -13,6 +13,21 @@ def plain(*tensors: Tensor) -> bool:
     """Whether plain numbers on a CPU are asked for: neither gradients nor a graph."""
     tracked = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return tensors[0].device.type == "cpu" and not tracked and not torch.compiler.is_compiling()
+
+
+def halved(planes: Tensor, times: int) -> Tensor:
+    """Means over squares of ``2^times`` of the last two dimensions of 4 or 5; what is left over at the end is left out.
+
+    Halving again and again is quicker than sums of more than two.
+    """
+    if torch.compiler.is_compiling():  # sizes may be symbols, and halves of halves formulas that are long to simplify
+        side = 2**times
+        return F.avg_pool2d(planes, side) if planes.dim() == 4 else F.avg_pool3d(planes, (1, side, side))
+    for _ in range(times):
+        rows, columns = planes.shape[-2] // 2 * 2, planes.shape[-1] // 2 * 2
+        pairs = planes[..., 0:rows:2, :columns] + planes[..., 1:rows:2, :columns]
+        planes = (pairs[..., 0::2] + pairs[..., 1::2]) / 4.0
+    return planes
 
 
 def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tensor:
@@ -49,26 +64,16 @@ def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tenso
 
 
 def plus_and_minus(one: Tensor, other: Tensor) -> Tensor:
-    """``one + other`` and ``one - other`` of two batches (B, C, H, W), channels last, in one, (2B, C, H, W)."""
+    """``one + other`` and ``one - other`` of two batches (B, C, H, W) in one, (2B, C, H, W), laid out as the first."""
     if not plain(one, other):
         return torch.cat((one + other, one - other))
+    last = one.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
     size = 2 * len(one), *one.shape[1:]
-    both = torch.empty(size, dtype=one.dtype, device=one.device, memory_format=torch.channels_last)
+    both = torch.empty(size, dtype=one.dtype, device=one.device, memory_format=layout)
     torch.add(one, other, out=both[: len(one)])
     torch.sub(one, other, out=both[len(one) :])
     return both
-
-
-def stacked(image: Tensor, reference: Tensor) -> Tensor:
-    """Two batches (B, ...) in one, (2B, ...): without copying if it is one that they were cut from."""
-    if (
-        plain(image, reference)
-        and image.stride() == reference.stride()
-        and image.untyped_storage().data_ptr() == reference.untyped_storage().data_ptr()
-        and image.storage_offset() + len(image) * image.stride(0) == reference.storage_offset()
-    ):
-        return image.as_strided((2 * len(image), *image.shape[1:]), image.stride())
-    return torch.cat((image, reference))
 
 
 def steps_to_next(values: Tensor, side: int) -> Tensor:

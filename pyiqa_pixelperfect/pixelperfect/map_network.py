@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import STRIDE, ConvBlock, Encoder
-from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus, stacked
+from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus
 
 __all__ = ["MAP_STRIDE", "DistortionMapNet", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
            "split_pyramid"]  # fmt: skip
@@ -30,7 +30,11 @@ MAP_STRIDE = 4  # one map cell per 4x4 pixels
 
 
 class PairFusion(nn.Module):
-    """Joins one pyramid level of both images: ``relu(norm(own(a) + other(b) + difference((a - b)^2)))``."""
+    """Joins one pyramid level of both images: ``relu(norm(own(a) + other(b) + difference((a - b)^2)))``.
+
+    With ``s = (own + other) / 2`` and ``d = (own - other) / 2`` the order (a, b) is ``s(a + b) + d(a - b)``, the order
+    (b, a) is ``s(a + b) - d(a - b)``: each convolution is done once for both.
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -38,45 +42,32 @@ class PairFusion(nn.Module):
         self.other = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.difference = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(out_channels, momentum=0.05)
-        self.folded = False
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Map two (B, C, h, w) to (2B, C', h, w): order (image, reference), then order (reference, image)."""
+        own, other = self.own.weight, self.other.weight
         apart = image - reference
-        if self.folded:
-            # own(a) + other(b) and own(b) + other(a) are the sum and the difference of two halves, each computed once.
-            turning = self.other(apart)
-            square = apart.square() if turning.requires_grad else apart.square_()
-            alike = self.own(image + reference).add_(self.difference(square))
-            out = plus_and_minus(alike, turning)
-            return F.relu(out, inplace=not out.requires_grad)
-        both = stacked(image, reference)
-        own, other = self.own(both), self.other(both)
-        halves, opposite = own.unflatten(0, (2, -1)), other.unflatten(0, (2, -1))
-        # The squared difference does not know the order, so it is computed once and used for both.
-        difference = self.difference(apart.square_())
-        for order in (0, 1):
-            halves[order].add_(opposite[1 - order]).add_(difference)
-        out = self.norm(own)
+        turning = F.conv2d(apart, (own - other) / 2.0)
+        square = apart.square() if turning.requires_grad else apart.square_()
+        alike = F.conv2d(image + reference, (own + other) / 2.0, self.own.bias).add_(self.difference(square))
+        out = self.norm(plus_and_minus(alike, turning))
         return F.relu(out, inplace=not out.requires_grad)
 
     def fold(self) -> None:
-        """Fold the normalization in, and split ``own`` and ``other`` into what the two orders share and what not.
+        """Fold the normalization into the convolutions: all are scaled, the sum is shifted once.
 
-        With ``s = (own + other) / 2`` and ``d = (own - other) / 2`` the first order is ``s(a + b) + d(a - b)``, the
-        second ``s(a + b) - d(a - b)``, half the work. Evaluation mode only, and not to be undone.
+        Evaluation mode only, and not to be undone.
         """
-        if not isinstance(self.norm, nn.BatchNorm2d):
-            return
         norm = self.norm
+        if not isinstance(norm, nn.BatchNorm2d):
+            return
         neutral = nn.BatchNorm2d(norm.num_features, eps=norm.eps).to(norm.weight).eval()
-        # Same scale, no shift: the shift goes into what both orders share.
         neutral.load_state_dict({**norm.state_dict(), "running_mean": torch.zeros_like(norm.bias)})
         neutral.bias.data.zero_()
-        own, other = fuse_conv_bn_eval(self.own, norm), fuse_conv_bn_eval(self.other, neutral)
+        self.own = fuse_conv_bn_eval(self.own, norm)
+        self.other = fuse_conv_bn_eval(self.other, neutral)
         self.difference = fuse_conv_bn_eval(self.difference, neutral)
-        own.weight.data, other.weight.data = (own.weight + other.weight) / 2.0, (own.weight - other.weight) / 2.0
-        self.own, self.other, self.norm, self.folded = own, other, nn.Identity(), True
+        self.norm = nn.Identity()
 
 
 class MapEncoder(Protocol):

@@ -13,13 +13,12 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 from pyiqa_pixelperfect.pixelperfect.histogram_gaps import GAPS, HistogramGaps
-from pyiqa_pixelperfect.pixelperfect.inference import steps_to_next
+from pyiqa_pixelperfect.pixelperfect.inference import halved, steps_to_next
 from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quantiles
 from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, TEXTURE, logarithm, texture_statistics
 
@@ -31,7 +30,9 @@ TONE_PARTS = 6  # equal shares of the pixels, from the darkest to the brightest,
 RINGS = 4  # around the middle, equally wide, the last one in the corners: lenses darken and blur those
 SCALES = 4  # of the detail, each half as fine as the one before
 FINE_SCALES = 2  # of them, those whose steps are told by quantiles: noise lifts the low ones, halos the high ones
-POOLING = 4  # px: tones are of means over 4x4, so that noise does not pass for deep blacks and bright whites
+POOLED = (
+    2  # halvings, to 4 px: tones are of means over 4x4, so that noise does not pass for deep blacks and bright whites
+)
 NEAR_END = 0.012  # of [0, 1]: values this near to black or white count as clipped, fully at the end itself
 FLAT = 0.004  # of [0, 1]: neighbors this near to one another count as equal, fully if they are
 SAMPLES = 16_384  # cells that quantiles of tones are taken of, about
@@ -58,23 +59,23 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
         (B, STATISTICS), about [-1, 1] each.
     """
     picture = images if isinstance(images, Picture) else Picture(images)
-    coarse, detail = _Rows(picture.height // POOLING), _Rows(picture.height // POOLING)
+    coarse, detail = _Rows(picture.height >> POOLED), _Rows(picture.height >> POOLED)
     clipped, gaps = [_Mean(), _Mean()], HistogramGaps(picture.height, picture.width)
     bands = _Bands(picture.height, picture.width)
     scales = [_Steps(picture.height >> scale, picture.width >> scale, scale < FINE_SCALES) for scale in range(SCALES)]
     for strip in picture.strips():
-        coarse.add(_pooled(strip, POOLING))
+        coarse.add(halved(strip, POOLED))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
             share.add((NEAR_END - (strip - end).abs_()).relu_())
         gaps.add(strip)
         bands.add(strip)
         planes = opponent_planes(strip)
         for scale, gathered in enumerate(scales):
-            planes = _pooled(planes, 2) if scale else planes
+            planes = halved(planes, 1) if scale else planes
             steps = steps_to_next(planes, -1).abs_()
             gathered.add(steps)
             if scale == 0:
-                detail.add(_pooled(steps, POOLING))
+                detail.add(halved(steps, POOLED))
     shares = torch.stack([share.value() for share in clipped], dim=1) / NEAR_END
     shares = shares / (shares + 0.02)  # small ones spread out, since they tell most
     cells = _cells(coarse.whole, detail.whole)
@@ -205,17 +206,6 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
     parts = means_by_rank(planes[:, :1], torch.cat((planes[:, 1:], chroma, detail), dim=1), TONE_PARTS)
     rings = _by_ring(torch.cat((planes[:, :1], chroma, detail[:, :1]), dim=1))
     return [tones, parts[:, :3], logarithm(parts[:, 3:]), rings[:, :2], logarithm(rings[:, 2:]), deviation]
-
-
-def _pooled(planes: Tensor, side: int) -> Tensor:
-    """Means over squares of (B, C, H, W), which leave out what is left over at the right and below; sides are 2^n."""
-    if torch.compiler.is_compiling():  # sizes may be symbols, and halves of halves formulas that are long to simplify
-        return F.avg_pool2d(planes, side)
-    while side > 1:  # halving again and again is quicker than sums of more than two
-        rows, columns, side = planes.shape[2] // 2 * 2, planes.shape[3] // 2 * 2, side // 2
-        pairs = planes[..., 0:rows:2, :columns] + planes[..., 1:rows:2, :columns]
-        planes = (pairs[..., 0::2] + pairs[..., 1::2]) / 4
-    return planes
 
 
 def _sampling(height: int, width: int) -> int:

@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
-from pyiqa_pixelperfect.pixelperfect.inference import steps_to_next
+from pyiqa_pixelperfect.pixelperfect.inference import halved, steps_to_next
 from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quantiles
 
 __all__ = ["BAND", "TEXTURE", "logarithm", "texture_statistics"]
@@ -60,7 +59,7 @@ def texture_statistics(bands: Tensor) -> Tensor:
     """
     pyramid = [opponent_planes(bands)]
     for _ in range(SCALES):
-        pyramid.append(_halved(pyramid[-1], 1))
+        pyramid.append(halved(pyramid[-1], 1))
     across = [steps_to_next(planes, -1) for planes in pyramid[:SCALES]]
     down = [steps_to_next(planes, -2) for planes in pyramid[:SCALES]]
     cells = [part for scale, count in enumerate(_CELLED) for part in _by_contrast(pyramid[scale][:, :count], scale)]
@@ -75,7 +74,7 @@ def _by_activity(across: Sequence[Tensor], down: Sequence[Tensor]) -> Tensor:
     steps = [(right.abs() + below.abs()) / 2.0 for right, below in zip(across, down, strict=True)]
     bend = (_bend(across[0][:, :1], -1) + _bend(down[0][:, :1], -2)).abs()
     fine = torch.cat((steps[0], bend, (FLAT - bend).relu()), dim=1)
-    cells = torch.cat((_halved(fine, 3), _halved(steps[1], 2), _halved(steps[2][:, :1], 1)), dim=1).flatten(2, 3)
+    cells = torch.cat((halved(fine, 3), halved(steps[1], 2), halved(steps[2][:, :1], 1)), dim=1).flatten(2, 3)
     means = means_by_rank(cells[:, -1:], cells, RANKS)
     return torch.cat((logarithm(means[:, :4]), means[:, 4:5] / FLAT, logarithm(means[:, 5:])), dim=1).flatten(1)
 
@@ -84,7 +83,7 @@ def _by_contrast(planes: Tensor, scale: int) -> list[Tensor]:
     """What pixels are like when they are divided by the contrast of their cell, and quantiles of that contrast."""
     halvings = CELLS[scale]
     side = 2**halvings
-    mean = _halved(planes, halvings)
+    mean = halved(planes, halvings)
     apart = (planes.unflatten(-1, (-1, side)).unflatten(-3, (-1, side))) - mean[..., None, :, None]
     variance = apart.square().mean((-3, -1), keepdim=True)
     contrast = _root(variance, 1e-8)
@@ -102,7 +101,7 @@ def _by_scale(pyramid: Sequence[Tensor]) -> list[Tensor]:
     added = []
     for fine, coarse in pairwise(pyramid):
         added.append((fine - coarse.repeat_interleave(2, -1).repeat_interleave(2, -2)).abs())
-    parts = [_correlation(_halved(fine, 1), coarse) for fine, coarse in pairwise(added)]
+    parts = [_correlation(halved(fine, 1), coarse) for fine, coarse in pairwise(added)]
     for detail in added:
         size = _mean(detail)
         uneven = _root(_mean(detail.square()), 1e-8) / (size + 1e-4)
@@ -138,16 +137,6 @@ def _root(squares: Tensor, faint: float) -> Tensor:
 
 def _mean(planes: Tensor) -> Tensor:
     return planes.flatten(2).mean(2)
-
-
-def _halved(values: Tensor, times: int) -> Tensor:
-    """Means over squares of 2^times of the last two dimensions of (B, C, N, H, W)."""
-    if torch.compiler.is_compiling():  # sizes may be symbols, and halves of halves formulas that are long to simplify
-        return F.avg_pool3d(values, (1, 2**times, 2**times)) if times else values
-    for _ in range(times):
-        rows = values[..., 0::2, :] + values[..., 1::2, :]
-        values = (rows[..., 0::2] + rows[..., 1::2]) / 4.0
-    return values
 
 
 def _bend(steps: Tensor, side: int) -> Tensor:

@@ -6,7 +6,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from pyiqa_pixelperfect.pixelperfect import inference
-from pyiqa_pixelperfect.pixelperfect.inference import halved_in_strips, plain, stacked
+from pyiqa_pixelperfect.pixelperfect.inference import (
+    halved,
+    halved_in_strips,
+    plain,
+    plus_and_minus,
+    steps_to_next,
+)
 
 
 @pytest.mark.parametrize("strip", [1, 5_000, 10**9])
@@ -25,22 +31,31 @@ def test_strips_give_what_both_convolutions_give(size, strip, monkeypatch):
     assert (expected == 0).any()
 
 
-def test_halves_of_one_batch_are_joined_without_a_copy():
-    whole = torch.rand(4, 3, 5, 6).contiguous(memory_format=torch.channels_last)
-    first, last = whole.chunk(2)
-    joined = stacked(first, last)
-    assert torch.equal(joined, whole)
-    assert joined.data_ptr() == whole.data_ptr()
-    for one, other in ((last, first), (first, first), (first, last.clone()), (first[:1], last[1:])):
-        assert torch.equal(stacked(one, other), torch.cat((one, other)))
-        assert stacked(one, other).data_ptr() != whole.data_ptr()
+@pytest.mark.parametrize("tracked", [False, True])
+def test_sum_and_difference_are_those_of_both_batches(tracked):
+    one, other = torch.rand(2, 2, 3, 5, 6).contiguous().requires_grad_(tracked).unbind()
+    assert plain(one, other) is not tracked
+    assert torch.equal(plus_and_minus(one, other), torch.cat((one + other, one - other)))
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("side", [-1, -2])
+def test_the_last_step_repeats_the_one_before(side, tracked):
+    values = torch.rand(2, 3, 4, 5, 6).requires_grad_(tracked)
+    steps = values.diff(dim=side)
+    last = steps.narrow(side, steps.shape[side] - 1, 1)
+    assert torch.equal(steps_to_next(values, side), torch.cat((steps, last), dim=side))
 
 
 def test_gradients_go_the_plain_way():
     whole = torch.rand(2, 3, 4, 4, requires_grad=True)
     assert not plain(whole)
-    first, last = whole.chunk(2)
-    (stacked(last, first) * torch.arange(2.0).reshape(2, 1, 1, 1)).sum().backward()
-    assert torch.equal(whole.grad, torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1).expand(whole.shape))
     with torch.no_grad():
         assert plain(whole)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_halving_again_and_again_gives_means_over_squares(times):
+    planes, side = torch.rand(2, 3, 37, 50, dtype=torch.float64), 2**times
+    torch.testing.assert_close(halved(planes, times), F.avg_pool2d(planes, side))
+    torch.testing.assert_close(halved(planes[:, None], times), F.avg_pool2d(planes, side)[:, None])
