@@ -10,7 +10,7 @@ They are gathered strip by strip, so a large picture is never there as a whole i
 """
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quan
 from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, TEXTURE, logarithm, texture_statistics
 
 __all__ = ["STATISTICS", "picture_statistics"]
+
+_Count = TypeVar("_Count", int, Tensor)
 
 TONE_QUANTILES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.995, 1.0)
 STEP_QUANTILES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
@@ -37,7 +39,8 @@ NEAR_END = 0.012  # of [0, 1]: values this near to black or white count as clipp
 FLAT = 0.004  # of [0, 1]: neighbors this near to one another count as equal, fully if they are
 SAMPLES = 16_384  # cells that quantiles of tones are taken of, about
 STEP_SAMPLES = 32_768  # steps that quantiles of steps are taken of, about
-TEXTURE_SAMPLES = 98_304  # pixels whose texture is looked at, about
+TEXTURE_SAMPLES = 98_304  # pixels whose texture is looked at, about; but
+FEWEST_BANDS = 3  # wherever there are that many
 
 #: Length of the vector: tone quantiles of 3 colors, 3 opponent planes, saturation and chroma; of the tone parts color,
 #: chroma, steps between pixels in 3 planes and between cells; lightness, chroma and steps of the rings; clipping of 3
@@ -113,6 +116,8 @@ class _Rows:
 
     def add(self, values: Tensor) -> None:
         rows = values.shape[2]
+        if not rows:
+            return
         if rows == self.count:
             self.whole = values
             return
@@ -151,10 +156,11 @@ class _Bands:
     """Every so many bands of ``BAND`` rows of pictures of a height and width, strip by strip: texture is of them."""
 
     def __init__(self, height: int, width: int) -> None:
-        self.count, self.width = height // BAND, width // BAND * BAND
-        self.stride = height * width // TEXTURE_SAMPLES // 2 * 2 + 1  # odd, as for steps
+        count, self.width = height // BAND, width // BAND * BAND
+        self.stride = _band_stride(count, height * width)
+        self.first = self.stride // 2
         self.band = 0
-        self.rows = _Rows((self.count + self.stride - 1) // self.stride * BAND)
+        self.rows = _Rows((count - self.first + self.stride - 1) // self.stride * BAND)
 
     def add(self, strip: Tensor) -> None:
         if torch.compiler.is_compiling():
@@ -162,7 +168,7 @@ class _Bands:
             return
         count = strip.shape[2] // BAND
         bands = strip[:, :, : count * BAND, : self.width].unflatten(2, (-1, BAND))
-        self.rows.add(bands[:, :, -self.band % self.stride :: self.stride].flatten(2, 3))
+        self.rows.add(bands[:, :, (self.first - self.band) % self.stride :: self.stride].flatten(2, 3))
         self.band += count
 
     def value(self) -> Tensor:
@@ -171,18 +177,26 @@ class _Bands:
         return whole if torch.compiler.is_compiling() else whole.unflatten(2, (-1, BAND))
 
 
+def _band_stride(count: _Count, pixels: _Count) -> _Count:
+    """Every so many of the bands of a picture are looked at; odd, as for steps, and never so many that few are left."""
+    enough = _odd(count // FEWEST_BANDS + 1)
+    stride = pixels // TEXTURE_SAMPLES // 2 * 2 + 1
+    return min(stride, enough) if isinstance(stride, int) else torch.minimum(stride, enough)
+
+
 def _bands_by_symbols(strip: Tensor) -> Tensor:
     """What ``_Bands`` chooses, for exporters, to which sizes are symbols: counts are read from a tensor.
 
     What comes after then sees plain symbols, not formulas of formulas that take minutes to simplify.
     """
     height, width = (torch.scalar_tensor(side, dtype=torch.int64) for side in strip.shape[-2:])
-    stride = height * width // TEXTURE_SAMPLES // 2 * 2 + 1
-    count: Any = ((height // BAND + stride - 1) // stride).item()
+    stride = _band_stride(height // BAND, height * width)
+    first = stride // 2
+    count: Any = ((height // BAND - first + stride - 1) // stride).item()
     columns: Any = (width // BAND).item()
     for number in (count, columns):
         torch._check(number >= 1)  # noqa: SLF001 - documented for exporters, whatever its name
-    rows = (torch.arange(count) * stride * BAND)[:, None] + torch.arange(BAND)
+    rows = ((torch.arange(count) * stride + first) * BAND)[:, None] + torch.arange(BAND)
     chosen = strip[:, :, rows.flatten()][..., torch.arange(columns * BAND)]
     return chosen.reshape(strip.shape[0], strip.shape[1], count, BAND, columns * BAND)
 
@@ -197,8 +211,8 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
     planes = opponent_planes(coarse)
     deviation = (planes.flatten(2).var(2, correction=0) + 1e-6).sqrt()
     detail = torch.cat((detail, steps_to_next(planes[:, :1], -1).abs_()), dim=1)
-    stride = _sampling(*coarse.shape[2:])
-    coarse, planes, detail = (cells[..., ::stride, ::stride] for cells in (coarse, planes, detail))
+    down, across = _sampling(*coarse.shape[2:])
+    coarse, planes, detail = (cells[..., ::down, ::across] for cells in (coarse, planes, detail))
     highest, lowest = coarse.amax(1, keepdim=True), coarse.amin(1, keepdim=True)
     saturation = (highest - lowest) / highest.clamp_min(1e-2)
     chroma = (planes[:, 1:].square().sum(1, keepdim=True) + 1e-6).sqrt()
@@ -208,12 +222,20 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
     return [tones, parts[:, :3], logarithm(parts[:, 3:]), rings[:, :2], logarithm(rings[:, 2:]), deviation]
 
 
-def _sampling(height: int, width: int) -> int:
-    """Every so many rows and columns are sampled; odd, so that no grid of blocks is met at one phase only."""
+def _sampling(height: int, width: int) -> tuple[int, int]:
+    """Every so many rows, and of them columns, are sampled; odd, so that no grid of blocks is met at one phase only."""
+    share = height * width // SAMPLES + 1
     if torch.compiler.is_compiling():  # sizes may be symbols then, which know no integer roots
-        root: int = torch.sym_int(torch.sym_sqrt(height * width // SAMPLES))
-        return root // 2 * 2 + 1
-    return math.isqrt(height * width // SAMPLES) | 1
+        root: int = torch.sym_int(torch.sym_sqrt(share))
+    else:
+        root = math.isqrt(share)
+    across = _odd(root)
+    return _odd(share // across), across
+
+
+def _odd(count: _Count) -> _Count:
+    """The largest odd number up to a positive one."""
+    return (count + 1) // 2 * 2 - 1
 
 
 def _by_ring(values: Tensor) -> Tensor:

@@ -111,7 +111,12 @@ def _by_scale(pyramid: Sequence[Tensor]) -> list[Tensor]:
 
 def _together(planes: Tensor) -> list[Tensor]:
     """Correlations of the three planes, two at a time, (B, 1) each."""
-    return [_correlation(planes[:, one : one + 1], planes[:, other : other + 1]) for one, other in _PAIRS]
+    numbers = planes.flatten(2)
+    apart = numbers - numbers.mean(2, keepdim=True)
+    covariances = apart @ apart.mT / apart.shape[2]
+    variances = covariances.diagonal(dim1=1, dim2=2)
+    roots = _root(variances.unsqueeze(1) * variances.unsqueeze(2), 1e-9)
+    return [(covariances / roots)[:, one, other : other + 1] for one, other in _PAIRS]
 
 
 def _colors(planes: Tensor) -> list[Tensor]:

@@ -17,7 +17,7 @@ from pyiqa_pixelperfect.pixelperfect.picture_statistics import (
     TONE_QUANTILES,
     picture_statistics,
 )
-from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, texture_statistics
+from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, TEXTURE, texture_statistics
 
 
 def picture(seed: int, height: int, width: int) -> torch.Tensor:
@@ -125,3 +125,14 @@ def test_enlarged_pixels_are_met_at_every_phase():
     enlarged = small.repeat_interleave(3, 2).repeat_interleave(3, 3)[..., :256, :256]
     moved = enlarged.roll(1, 3)
     assert (picture_statistics(enlarged) - picture_statistics(moved)).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(768, 1024), (2160, 3840), (96, 8192)])
+def test_texture_is_looked_at_in_all_parts_of_a_picture(height, width):
+    """Noise in any third of a large picture is noticed, so no third is left out."""
+    clean = torch.full((1, 3, height, width), 0.5)
+    texture = slice(STATISTICS - TEXTURE, STATISTICS)
+    for rows in torch.arange(height).tensor_split(3):
+        noisy = clean.clone()
+        noisy[:, :, rows] += 0.05 * torch.randn(len(rows), width, generator=torch.Generator().manual_seed(0))
+        assert (picture_statistics(noisy) - picture_statistics(clean))[:, texture].abs().max() > 0.1
