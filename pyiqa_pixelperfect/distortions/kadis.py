@@ -48,6 +48,7 @@ class KadisEntry:
         description: one line for tables.
         severity: for levels 1 to 5, how far from pristine: 0 = the picture as it is, larger = worse; negative on the
             other side of pristine, where a type has two. An order, not a scale.
+        local: only some places are changed.
         cpu_only: the operation works on the CPU and picture by picture, wherever the images are.
     """
 
@@ -59,6 +60,7 @@ class KadisEntry:
     unit: str
     description: str
     severity: tuple[float, float, float, float, float] = (1, 2, 3, 4, 5)
+    local: bool = False
     cpu_only: bool = False
 
     @property
@@ -167,7 +169,7 @@ _ROWS = (
     ),
     KadisEntry(
         20, "non_eccentricity_patch", "displacement", kadis_places.patches, (20, 40, 60, 80, 100), "patches",
-        "16 px patches copied up to 8 px away",
+        "16 px patches copied up to 8 px away", local=True,
     ),
     KadisEntry(
         21, "pixelate", "pixelation", kadis_places.pixelate, (0.01, 0.05, 0.1, 0.2, 0.5), "strength",
@@ -178,6 +180,7 @@ _ROWS = (
     ),
     KadisEntry(
         23, "color_block", "occlusion", kadis_places.color_blocks, (2, 4, 6, 8, 10), "blocks", "32 px squares of color",
+        local=True,
     ),
     KadisEntry(
         24, "high_sharpen", "oversharpening", kadis_filters.high_sharpen, (1, 2, 3, 6, 12), "amount",

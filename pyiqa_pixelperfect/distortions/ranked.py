@@ -2,7 +2,8 @@
 
 A *ladder* is one plan applied in rising amounts. In half of the ladders all distortions of the plan rise together, in
 the others each rises on its own path; a plan of one distortion is a ladder of one family. Photos p and p + P/2 climb
-the same ladders: the same rung of both has the same distortions in the same places, and the same rank.
+the same ladders: the same rung of both has the same distortions in the same places, and the same rank. The last ladder
+may be one of KADIS-700k instead: see ``kadis_ladders``.
 
 Photos that people compare are seldom pristine: they were compressed, enlarged or taken in poor light before. So a
 photo may be given a *past* before its ladders begin; what is added to that still makes it worse.
@@ -18,6 +19,8 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.distortions.counter import planned_uniform
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.kadis_ladders import KadisLadders, draw_kadis_ladders
+from pyiqa_pixelperfect.distortions.kadis_plan import distort_kadis
 from pyiqa_pixelperfect.distortions.plan import covers_whole, join_plans
 from pyiqa_pixelperfect.distortions.versions import Versions, eight_bit
 from pyiqa_pixelperfect.errors import ImageError
@@ -37,6 +40,7 @@ class RankedSets(Versions):
         ladders: L.
         rungs: R; there are 1 + L R versions.
         whole: (V P,), whether only distortions of the whole picture were put on top; true for the clean ones.
+        amounts: of ladders of KADIS-700k, which knows no amounts, 0.
     """
 
     ladders: int
@@ -106,6 +110,7 @@ def ranked_sets(
     rungs: int,
     ladders: int = 1,
     past: DistortionEngine | None = None,
+    kadis: float = 0.0,
     seed: int,
 ) -> RankedSets:
     """Make ladders of each photo: the same distortions in the same places, in rising amounts.
@@ -117,12 +122,14 @@ def ranked_sets(
         rungs: distorted versions on each ladder.
         ladders: ladders of each photo, each by a plan of its own.
         past: draws what each photo went through before, a plan for each photo; none if not given.
+        kadis: chance that the last ladder of a photo is one of KADIS-700k.
         seed: seed of the run.
 
     Returns:
         The sets, rounded to 8 bit.
 
     Raises:
+        ConfigError: ``kadis`` is not 0, and no type of KADIS-700k has as many levels as there are rungs.
         ImageError: ``clean`` is not a (P, 3, H, W) float32 tensor, P is odd or not that of ``indices``.
     """
     if len(clean) % 2:
@@ -142,4 +149,17 @@ def ranked_sets(
     images = torch.cat((clean, eight_bit(draw.image)))
     amounts = torch.cat((torch.zeros_like(draw.amounts[: len(clean)]), draw.amounts))
     whole = torch.cat((torch.ones(len(clean), dtype=torch.bool), covers_whole(joined))).to(images.device)
-    return RankedSets(images, amounts, len(clean), ladders, rungs, whole)
+    sets = RankedSets(images, amounts, len(clean), ladders, rungs, whole)
+    if kadis:
+        _put_in(sets, draw_kadis_ladders(shared, rungs, kadis, seed))
+    return sets
+
+
+def _put_in(sets: RankedSets, climbing: KadisLadders) -> None:
+    """Let some photos climb other ladders in place of their last ones."""
+    clean = sets.images[climbing.rows]
+    for rung, plan in enumerate(climbing.plans):
+        rows = sets.version(sets.ladders - 1, rung) * sets.photos + climbing.rows
+        sets.images[rows] = eight_bit(distort_kadis(clean, plan.types, plan.levels, plan.seeds))
+        sets.amounts[rows] = 0.0
+        sets.whole[rows] = climbing.whole.to(sets.whole.device)

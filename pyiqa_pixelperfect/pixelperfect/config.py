@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pyiqa_pixelperfect.config import Config
 from pyiqa_pixelperfect.distortions.catalog import KINDS
 from pyiqa_pixelperfect.distortions.fields import FIELD_SHAPES
+from pyiqa_pixelperfect.distortions.kadis import KADIS_LEVELS
 from pyiqa_pixelperfect.distortions.plan import PlanSettings
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.pixelperfect.consensus import TEACHERS
@@ -125,6 +126,7 @@ class ScoreStageConfig(StageConfig):
     rungs: Annotated[int, Field(ge=2)] = 3  # distorted versions on each ladder of a crop, in known order
     ladders: Positive = 1  # ladders of each crop
     engine: EngineConfig | None = None  # what ranked sets are drawn from; the run's own engine if not given
+    kadis: Share = 0.0  # of the crops whose last ladder is one of KADIS-700k instead of the engine's
     past: EngineConfig | None = None  # what crops went through before their ladders begin; nothing if not given
     batch: Positive = 32  # couples of crops a step
     dropout: Share = 0.4
@@ -144,6 +146,8 @@ class ScoreStageConfig(StageConfig):
             raise ValueError("crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
+        if self.kadis and self.rungs > KADIS_LEVELS:
+            raise ValueError(f"score.kadis needs rungs of at most {KADIS_LEVELS}, the levels of KADIS-700k")
         if self.weight_consensus and not self.teachers:
             raise ValueError("weight_consensus needs teachers")
         return self

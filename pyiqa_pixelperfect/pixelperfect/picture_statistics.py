@@ -157,7 +157,7 @@ class _Bands:
 
     def __init__(self, height: int, width: int) -> None:
         count, self.width = height // BAND, width // BAND * BAND
-        self.stride = _band_stride(count, height * width)
+        self.stride = min(_band_strides(count, height * width))
         self.first = self.stride // 2
         self.band = 0
         self.rows = _Rows((count - self.first + self.stride - 1) // self.stride * BAND)
@@ -177,11 +177,9 @@ class _Bands:
         return whole if torch.compiler.is_compiling() else whole.unflatten(2, (-1, BAND))
 
 
-def _band_stride(count: _Count, pixels: _Count) -> _Count:
-    """Every so many of the bands of a picture are looked at; odd, as for steps, and never so many that few are left."""
-    enough = _odd(count // FEWEST_BANDS + 1)
-    stride = pixels // TEXTURE_SAMPLES // 2 * 2 + 1
-    return min(stride, enough) if isinstance(stride, int) else torch.minimum(stride, enough)
+def _band_strides(count: _Count, pixels: _Count) -> tuple[_Count, _Count]:
+    """The smaller one of these, both odd: one looks at few enough pixels, the other at bands enough."""
+    return pixels // TEXTURE_SAMPLES // 2 * 2 + 1, _odd(count // FEWEST_BANDS + 1)
 
 
 def _bands_by_symbols(strip: Tensor) -> Tensor:
@@ -190,7 +188,7 @@ def _bands_by_symbols(strip: Tensor) -> Tensor:
     What comes after then sees plain symbols, not formulas of formulas that take minutes to simplify.
     """
     height, width = (torch.scalar_tensor(side, dtype=torch.int64) for side in strip.shape[-2:])
-    stride = _band_stride(height // BAND, height * width)
+    stride = torch.minimum(*_band_strides(height // BAND, height * width))
     first = stride // 2
     count: Any = ((height // BAND - first + stride - 1) // stride).item()
     columns: Any = (width // BAND).item()

@@ -84,7 +84,14 @@ def _described(
         numbers, crops = next(crop_loader(dataset, sampler, data.workers))
         clean = crops.to(processes.device).float() / 255.0
         sets = ranked_sets(
-            engine, clean, numbers.numpy(), rungs=config.rungs, ladders=config.ladders, past=past, seed=run.config.seed
+            engine,
+            clean,
+            numbers.numpy(),
+            rungs=config.rungs,
+            ladders=config.ladders,
+            past=past,
+            kadis=config.kadis,
+            seed=run.config.seed,
         )
         pictures, found = batch.missing
         batch.keep(
@@ -101,7 +108,9 @@ def _described(
 def _settings(run: Run) -> str:
     """All that the descriptions depend on, beside the maps."""
     config = run.config
-    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "engine", "past", "teachers"})
+    score = config.score.model_dump(
+        include={"photos", "crop", "rungs", "ladders", "engine", "kadis", "past", "teachers"}
+    )
     rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
     kinds = (config.score.engine or config.engine).kinds
     catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
