@@ -187,6 +187,7 @@ def test_unknown_systems_are_named(tmp_path, system):
         ),
         ("score.past={amounts: [0.9, 0.1]}", r"amounts must be \[smallest, largest\]"),
         ("score.rungs=1", r"score\.rungs"),
+        ("score={crops: 4, photos: 4, steps: 1, learning_rate: 1, kadis: 0.5, rungs: 6}", "rungs of at most 5"),
         ("maps.learning_rate=0", r"maps\.learning_rate"),
         ("maps.steps=-1", r"maps\.steps"),
         ("maps.beta=1.5", r"maps\.beta"),

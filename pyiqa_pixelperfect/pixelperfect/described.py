@@ -30,8 +30,8 @@ class DescribedSets:
     crop, versions 1 to V are its ladders, rung by rung.
 
     Attributes:
-        difference: (C, 2, P, STATISTICS), as in ``PairDescription``, which also says what the next three are.
-        mean: (C, 2, P, K).
+        statistics: (C, 2, 1 + V, STATISTICS), ``picture_statistics`` of each version.
+        mean: (C, 2, P, K), as in ``PairDescription``, which also says what the next two are.
         amounts: (C, 2, P, K).
         unlike: (C, 2, P, DISSIMILARITIES).
         judged: (C, 2, V, T), what T teachers say of each version against the clean crop, higher for better; NaN where
@@ -40,7 +40,7 @@ class DescribedSets:
         ladders: (L, R), numbers of the versions on each ladder.
     """
 
-    difference: Tensor
+    statistics: Tensor
     mean: Tensor
     amounts: Tensor
     unlike: Tensor
@@ -65,9 +65,13 @@ class DescribedSets:
 
     def pairs(self) -> PairDescription:
         """All pairs in one row, couple by couple, crop by crop."""
-        return PairDescription(
-            *(part.flatten(0, 2) for part in (self.difference, self.mean, self.amounts, self.unlike))
-        )
+        sides = (self.statistics[:, :, numbers] for numbers in self.members.T)
+        return PairDescription(*(part.flatten(0, 2) for part in (*sides, self.mean, self.amounts, self.unlike)))
+
+    @property
+    def clean(self) -> Tensor:
+        """(2 C, STATISTICS), those of the clean crops."""
+        return self.statistics[:, :, 0].flatten(0, 1)
 
     def rows(self, couples: Tensor) -> "DescribedSets":
         """Some couples."""
@@ -78,7 +82,7 @@ class DescribedSets:
         return DescribedSets(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
-_PER_COUPLE = ("difference", "mean", "amounts", "unlike", "judged")
+_PER_COUPLE = ("statistics", "mean", "amounts", "unlike", "judged")
 
 
 def describe_sets(maps: DistortionMapNet, sets: RankedSets, judged: Tensor) -> DescribedSets:
@@ -94,17 +98,15 @@ def describe_pictures(sets: RankedSets, judged: Tensor) -> Part:
         sets: of an even number of crops.
         judged: (V * photos, T), version by version, as from ``consensus.judge_versions``.
     """
-    statistics = picture_statistics(sets.images)
     view = view_of(sets.images)
-    difference, unlike = [], []
+    unlike = []
     for image, reference in _pairs(sets):
-        difference.append(statistics[image] - statistics[reference])
         sides = ([Level(*(part[rows] for part in level)) for level in view] for rows in (image, reference))
         unlike.append(dissimilarity(*sides))
     members = torch.tensor([*sets.ordered_members(), *sets.crossing_members()])
     ladders = torch.arange(1, 1 + sets.ladders * sets.rungs).reshape(sets.ladders, sets.rungs)
     return {
-        "difference": _by_couple(torch.cat(difference), sets.photos),
+        "statistics": _by_couple(picture_statistics(sets.images), sets.photos),
         "unlike": _by_couple(torch.cat(unlike), sets.photos),
         "judged": _by_couple(judged, sets.photos),
         "members": members.to(judged.device),

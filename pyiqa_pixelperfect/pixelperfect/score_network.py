@@ -11,8 +11,10 @@ Deviations from the paper, and why:
 * Anti-symmetry holds by construction: the verdict is ``tanh(u(a, b) - u(b, a))``, the severity does not know the order.
 * The score reads the maps, not the features below them. What the maps do not hold is the direction, and for that many
   pairs are needed, each seen often: a small network on a few hundred numbers per pair, which are computed once.
-* Statistics of whole pictures come in beside the maps: see ``picture_statistics``. Only their differences count, and
-  only relative to one another: what a picture shows must not decide, and a faint change points where a strong one does.
+* Statistics of whole pictures come in beside the maps: see ``picture_statistics``. Their differences count, and only
+  relative to one another: what a picture shows must not decide, and a faint change points where a strong one does.
+* How unusual each number is among undamaged photos counts, too, as in NIQE (Mittal et al., IEEE SPL 2013): of a gray
+  and a colorful picture differences alone cannot say which is the one that has lost, or gained, its colors.
 """
 
 from typing import NamedTuple
@@ -29,16 +31,23 @@ __all__ = ["PairDescription", "RelationalScoreNet", "describe_pairs"]
 FAINT = 0.02  # of a deviation: differences of statistics below that, all together, begin to vanish
 FAINT_AMOUNT = 0.01  # the same for the mean amounts of all families together
 VERDICT_SLOPE = 5.0  # a fifth of the margin of the hinge loss is a verdict of 0.76 already: most are as good as certain
-SHARE_SCALE = 4.0  # brings shares of families to about the size of the standardized differences
+UNUSUAL_SCALE = 0.5  # brings how unusual numbers are to about the size of the standardized differences
+SHARE_SCALE = 4.0  # the same for shares of families
 
 
 class PairDescription(NamedTuple):
-    """B pairs in numbers; swapping turns the sign of the first two and leaves the others."""
+    """B pairs in numbers; swapping exchanges the first two, turns the sign of the third and leaves the others."""
 
-    difference: Tensor  # (B, STATISTICS), statistics of the image minus those of the reference
+    image: Tensor  # (B, STATISTICS)
+    reference: Tensor  # (B, STATISTICS)
     mean: Tensor  # (B, K) in [-1, 1], mean signed map of each family
     amounts: Tensor  # (B, K) in [0, 1], mean absolute signed map of each family
     unlike: Tensor  # (B, DISSIMILARITIES), how unlike the two are
+
+    @property
+    def difference(self) -> Tensor:
+        """(B, STATISTICS), of the image less those of the reference."""
+        return self.image - self.reference
 
 
 def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, unlike: Tensor) -> PairDescription:
@@ -51,7 +60,7 @@ def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, unlike: Ten
         unlike: (B, DISSIMILARITIES), ``dissimilarity`` of both.
     """
     signed = torch.tanh(logits / 2.0).flatten(2)  # 2F - 1
-    return PairDescription(image - reference, signed.mean(2), signed.abs().mean(2), unlike)
+    return PairDescription(image, reference, signed.mean(2), signed.abs().mean(2), unlike)
 
 
 class RelationalScoreNet(nn.Module):
@@ -67,13 +76,17 @@ class RelationalScoreNet(nn.Module):
     """
 
     spread: Tensor
+    usual: Tensor
+    width: Tensor
 
     def __init__(self, families: int = 14, hidden: int = 128, embedding: int = 64, dropout: float = 0.4) -> None:
         super().__init__()
         self.register_buffer("spread", torch.ones(STATISTICS))
+        self.register_buffer("usual", torch.zeros(STATISTICS))
+        self.register_buffer("width", torch.ones(STATISTICS))
         self.trunk = nn.Sequential(
             nn.Dropout(dropout / 2),
-            nn.Linear(STATISTICS + 2 * families + 1, hidden),
+            nn.Linear(2 * STATISTICS + 2 * families + 1, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -85,9 +98,16 @@ class RelationalScoreNet(nn.Module):
         self.severity_network = Severity()
 
     @torch.no_grad()
-    def standardize(self, pairs: PairDescription) -> None:
-        """Take the usual size of every difference from pairs."""
+    def standardize(self, pairs: PairDescription, clean: Tensor) -> None:
+        """Take the usual size of every difference from pairs, and what is usual from statistics of undamaged pictures.
+
+        Args:
+            pairs: of all kinds.
+            clean: (N, STATISTICS), N at least 2.
+        """
         self.spread.copy_(pairs.difference.square().mean(0).sqrt() + 0.02)
+        self.usual.copy_(clean.mean(0))
+        self.width.copy_(clean.std(0) + 1e-3)
         self.severity_network.standardize(pairs.unlike)
 
     def distance(self, pairs: PairDescription) -> Tensor:
@@ -95,11 +115,16 @@ class RelationalScoreNet(nn.Module):
         square = (pairs.difference / self.spread).square().mean(1)
         return (square + FAINT**2).sqrt() - FAINT
 
+    def unusual(self, statistics: Tensor) -> Tensor:
+        """How unusual each number of (B, STATISTICS) is in undamaged pictures, (B, STATISTICS): 0 for the mean."""
+        return (1.0 + ((statistics - self.usual) / self.width).square()).log()
+
     def clues(self, pairs: PairDescription) -> tuple[Tensor, Tensor]:
         """What the verdict is about: (B, .) clues whose sign a swapped pair turns, and (B, .) that stay the same."""
         difference = pairs.difference / self.spread / (self.distance(pairs) + FAINT).unsqueeze(1)
         total = pairs.amounts.sum(1, keepdim=True) + FAINT_AMOUNT
-        turning = torch.cat((difference, SHARE_SCALE * pairs.mean / total), dim=1)
+        unusual = UNUSUAL_SCALE * (self.unusual(pairs.image) - self.unusual(pairs.reference))
+        turning = torch.cat((difference, unusual, SHARE_SCALE * pairs.mean / total), dim=1)
         alike = torch.cat((SHARE_SCALE * pairs.amounts / total, 0.5 * total.log()), dim=1)
         return turning, alike
 

@@ -121,7 +121,7 @@ def _settings(run: Run) -> str:
 def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:
     config, offset = run.config.score, run.config.maps.steps
     badness = consensus_ranks(sets.judged) if config.weight_consensus else None
-    score.standardize(sets.pairs())
+    score.standardize(sets.pairs(), sets.clean)
     stage = ScoreStage(score, config)
     # Weights of the severity are made positive, so decay would not make them small.
     severity = list(score.severity_network.parameters())

@@ -19,6 +19,7 @@ from pyiqa_pixelperfect.pixelperfect.described import (
     join_sets,
 )
 from pyiqa_pixelperfect.pixelperfect.description_files import DescribedBatch, settings_tag
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_stage import ordered_share
 
 
@@ -53,6 +54,7 @@ def test_every_pair_of_every_crop_is_where_it_should_be(small):
                 expected = small(version[image, photo][None], version[reference, photo][None])
                 torch.testing.assert_close(scores[couple, half, number], expected[0], rtol=1e-4, atol=1e-5)
             assert torch.equal(described.judged[couple, half], JUDGED.reshape(4, 4, 2)[:, photo])
+    torch.testing.assert_close(described.clean, picture_statistics(version[0][[0, 2, 1, 3]]))  # couple by couple
     assert described.members.tolist() == [list(pair) for pair in PAIRS]
     assert described.ladders.tolist() == [[1, 2], [3, 4]]
     assert described.to_clean.tolist() == [0, 1, 3, 4]
@@ -79,7 +81,7 @@ def test_couples_can_be_taken_out_and_joined(small):
     joined = join_sets(parts)
     assert len(joined) == 4
     taken = joined.rows(torch.tensor([3, 0]))
-    assert torch.equal(taken.difference, torch.stack((parts[1].difference[1], parts[0].difference[0])))
+    assert torch.equal(taken.statistics, torch.stack((parts[1].statistics[1], parts[0].statistics[0])))
     assert torch.equal(taken.judged, torch.stack((parts[1].judged[1], parts[0].judged[0])))
     assert taken.known == 6
 

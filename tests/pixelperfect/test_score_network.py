@@ -1,5 +1,6 @@
 """The score network: verdict times severity, and what holds of both by construction."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ def network(families: int = 3) -> RelationalScoreNet:
         score = RelationalScoreNet(families, hidden=8, embedding=4).eval()
         with torch.no_grad():
             score.spread.uniform_(0.5, 2.0)
+            score.width.uniform_(0.5, 2.0)
             score.head.weight.mul_(5.0)
     return score
 
@@ -28,12 +30,12 @@ def some_pairs(seed: int, count: int = 5, families: int = 3) -> PairDescription:
 
 
 def equal_pairs() -> PairDescription:
-    maps = torch.zeros(2, 3)
-    return PairDescription(torch.zeros(2, STATISTICS), maps, maps, torch.zeros(2, DISSIMILARITIES))
+    maps, statistics = torch.zeros(2, 3), torch.rand(2, STATISTICS, generator=torch.Generator().manual_seed(0))
+    return PairDescription(statistics, statistics, maps, maps, torch.zeros(2, DISSIMILARITIES))
 
 
 def swapped(pairs: PairDescription) -> PairDescription:
-    return PairDescription(-pairs.difference, -pairs.mean, pairs.amounts, pairs.unlike)
+    return PairDescription(pairs.reference, pairs.image, -pairs.mean, pairs.amounts, pairs.unlike)
 
 
 def test_a_description_holds_means_of_the_signed_maps_with_and_without_their_sign():
@@ -75,14 +77,12 @@ def test_swapping_turns_the_score_around(seed):
 
 
 def test_equal_pictures_score_exactly_zero():
-    equal = PairDescription(
-        torch.zeros(2, STATISTICS), torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, DISSIMILARITIES)
-    )
-    assert torch.equal(network()(equal), torch.zeros(2))
+    assert torch.equal(network()(equal_pairs()), torch.zeros(2))
 
 
 def test_a_stronger_version_of_the_same_difference_is_judged_alike_and_weighs_more():
     score, pairs = network(), some_pairs(7)
+    pairs = pairs._replace(reference=-pairs.image)  # both are as far from what is usual, here 0
     stronger = PairDescription(*(2.0 * part for part in pairs))
     with torch.no_grad():
         assert (score(stronger).sign() == score(pairs).sign()).all()
@@ -91,17 +91,42 @@ def test_a_stronger_version_of_the_same_difference_is_judged_alike_and_weighs_mo
 
 def test_differences_are_measured_by_their_usual_size():
     score, pairs = network(), some_pairs(2, count=300)
-    score.standardize(pairs)
+    clean = 3.0 + 2.0 * torch.randn(200, STATISTICS, generator=torch.Generator().manual_seed(3))
+    score.standardize(pairs, clean)
     torch.testing.assert_close(score.spread, pairs.difference.square().mean(0).sqrt() + 0.02)
     torch.testing.assert_close(score.severity_network.usual, pairs.unlike.square().mean(0).sqrt() + 1e-6)
+    torch.testing.assert_close(score.usual, clean.sum(0) / 200)
+    torch.testing.assert_close(score.width, ((clean - clean.mean(0)).square().sum(0) / 199).sqrt() + 1e-3)
+
+
+def test_numbers_are_the_more_unusual_the_more_usual_deviations_they_are_away():
+    score, pairs = network(), some_pairs(4)
+    with torch.no_grad():
+        score.usual.uniform_(-1.0, 1.0)
+    for one, numbers in zip(score.unusual(pairs.image), pairs.image, strict=True):
+        for i in range(0, STATISTICS, 50):
+            deviations = (numbers[i] - score.usual[i]) / score.width[i]
+            assert one[i].item() == pytest.approx(np.log1p(deviations.item() ** 2), rel=1e-4, abs=1e-6)
+
+
+def test_a_verdict_can_hang_on_which_picture_is_the_unusual_one():
+    """Pairs whose difference is the same, around what is usual and on either side of it."""
+    score = network()
+    step = torch.rand(1, STATISTICS, generator=torch.Generator().manual_seed(6))
+    maps, unlike = torch.zeros(3, 3), torch.zeros(3, DISSIMILARITIES)
+    image = torch.cat((0.5 * step, step, torch.zeros_like(step)))
+    pairs = PairDescription(image, image - step, maps, maps, unlike)
+    clues, _ = score.clues(pairs)
+    difference, unusual = clues[:, :STATISTICS], clues[:, STATISTICS : 2 * STATISTICS]
+    assert torch.allclose(difference, difference[:1].expand_as(difference), atol=1e-5)
+    assert unusual[0].abs().max() < 1e-5
+    assert (unusual[1] > 0).all()
+    assert torch.allclose(unusual[1], -unusual[2], atol=1e-5)
 
 
 def test_embeddings_are_unit_vectors_even_for_equal_pictures():
     score = network()
-    equal = PairDescription(
-        torch.zeros(2, STATISTICS), torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, DISSIMILARITIES)
-    )
-    for pairs in (some_pairs(1), equal):
+    for pairs in (some_pairs(1), equal_pairs()):
         length = score.embed(score.relation(pairs)).norm(dim=1)
         assert torch.allclose(length, torch.ones_like(length))
 

@@ -24,11 +24,11 @@ def described(seed: int = 0, couples: int = 3) -> DescribedSets:
     shape = (couples, 2, len(MEMBERS))
     amounts = torch.rand(*shape, 14, generator=generator)
     mean = amounts * (2 * torch.rand(*shape, 14, generator=generator) - 1)
-    difference = torch.randn(*shape, STATISTICS, generator=generator)
+    statistics = torch.randn(couples, 2, 5, STATISTICS, generator=generator)
     unlike = torch.rand(*shape, 1, generator=generator) * torch.rand(*shape, DISSIMILARITIES, generator=generator)
     judged = torch.randn(couples, 2, 4, 2, generator=generator)
     return DescribedSets(
-        difference, mean, amounts, unlike, judged, torch.tensor(MEMBERS), torch.tensor(LADDERS)
+        statistics, mean, amounts, unlike, judged, torch.tensor(MEMBERS), torch.tensor(LADDERS)
     )  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def stage_of(**changes) -> ScoreStage:
 
 
 def one(sets: DescribedSets, couple: int, half: int, pair: int) -> PairDescription:
-    parts = (sets.difference, sets.mean, sets.amounts, sets.unlike)
-    return PairDescription(*(part[couple, half, pair][None] for part in parts))
+    sides = [sets.statistics[couple, half, version][None] for version in MEMBERS[pair]]
+    return PairDescription(*sides, *(part[couple, half, pair][None] for part in (sets.mean, sets.amounts, sets.unlike)))
 
 
 def answers(stage: ScoreStage, sets: DescribedSets, couple: int, half: int) -> tuple[list[float], list[float]]:
@@ -166,7 +166,7 @@ def test_the_share_in_order_counts_known_pairs():
 
 def test_equal_pictures_are_not_in_order():
     sets = described()
-    nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("difference", "mean", "amounts", "unlike")}
+    nothing = {name: torch.zeros_like(getattr(sets, name)) for name in ("statistics", "mean", "amounts", "unlike")}
     equal = DescribedSets(**nothing, judged=sets.judged, members=sets.members, ladders=sets.ladders)
     losses = stage_of(margin_severity=0.02).eval()(equal)
     assert losses["ordered"].item() == 0.0

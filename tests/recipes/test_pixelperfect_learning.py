@@ -69,12 +69,13 @@ def test_without_their_weight_no_teacher_is_asked(photos, tmp_path):
     assert all("consensus" not in entry for entry in log_of(tmp_path) if entry["stage"] == "score")
 
 
-def test_sets_are_described_anew_when_crops_get_another_past(photos, tmp_path):
-    brief = (*BRIEF, "maps.steps=1")
+@pytest.mark.parametrize("other", ["score.past=null", "score.kadis=1.0"])
+def test_sets_are_described_anew_when_crops_get_another_past_or_other_ladders(photos, tmp_path, other):
+    brief = (*BRIEF, "maps.steps=1", "score.kadis=0.0")
     train(config_of(photos, tmp_path, *brief))
-    with_past = described(tmp_path, 0)["difference"]
-    train(config_of(photos, tmp_path, *brief, "score.past=null"))
-    assert not torch.equal(described(tmp_path, 0)["difference"], with_past)
+    before = described(tmp_path, 0)["statistics"]
+    train(config_of(photos, tmp_path, *brief, other))
+    assert not torch.equal(described(tmp_path, 0)["statistics"], before)
 
 
 def test_the_maps_of_the_run_are_the_average_of_its_last_checkpoint(smoke):
