@@ -1,12 +1,13 @@
 """Does the score order damage as the closed-form metrics do together?
 
-Whole held-out photos under every real tool at three strengths. VSI, MDSI, HaarPSI and FSIM each rank all these
-versions; the mean of the four ranks is the consensus, made without any label. Reported are Spearman's correlations of
-the score against the clean photo, and of each single metric, with it: over all versions, and within each photo. A
-teacher is part of the consensus, so its own row is flattered; ``others`` leaves it out.
+Held-out photos under every real tool at three strengths, or every type of KADIS-700k at its levels. VSI, MDSI, HaarPSI
+and FSIM each rank all these versions; the mean of the four ranks is the consensus, made without any label. Reported are
+Spearman's correlations of the score against the clean photo, and of each single metric, with it: over all versions, and
+within each photo. A teacher is part of the consensus, so its own row is flattered; ``others`` leaves it out. And since
+the score also says which of two pictures is the better one: which versions does it call better than their photo?
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -19,19 +20,32 @@ from benchmark.photos import Photo, to_tensor
 from benchmark.report import target
 from benchmark.schema import Target
 from benchmark.statistics import Values, interval, reference_srccs, resample_groups, srcc
-from benchmark.tool_versions import every_version
+from benchmark.tool_versions import ToolVersion, every_kadis_version, every_version
 
-__all__ = ["JUDGES", "consensus_of", "consensus_targets", "measure", "summarize"]
+__all__ = ["JUDGES", "VERSIONS", "called_better", "consensus_of", "consensus_targets", "measure", "summarize"]
+
+#: Makers of versions of a photo by a seed, by the names that the command takes.
+VERSIONS: dict[str, Callable[[Photo, int], Iterator[ToolVersion]]] = {
+    "tools": every_version,
+    "kadis": every_kadis_version,
+}
 
 JUDGES = ("vsi", "mdsi", "haarpsi", "fsim")
 
 
-def measure(peers: Sequence[Peer], photos: Iterable[Photo], *, seed: int) -> pd.DataFrame:
-    """Score every version of every photo by every metric, higher for better; a row per version."""
+def measure(peers: Sequence[Peer], photos: Iterable[Photo], *, versions: str = "tools", seed: int) -> pd.DataFrame:
+    """Score every version of every photo by every metric, higher for better; a row per version.
+
+    Args:
+        peers: the metrics.
+        photos: whole photos.
+        versions: one of ``VERSIONS``.
+        seed: of what is random in versions.
+    """
     rows = []
     for photo in photos:
         clean = to_tensor(photo.pixels)
-        for version in every_version(photo, seed):
+        for version in VERSIONS[versions](photo, seed):
             row: dict[str, object] = {
                 "photo": photo.name,
                 "tool": version.tool,
@@ -74,6 +88,12 @@ def summarize(rows: pd.DataFrame, names: Sequence[str], *, repeats: int = 1000, 
             }
         )
     return pd.DataFrame(table)
+
+
+def called_better(rows: pd.DataFrame) -> pd.DataFrame:
+    """Versions that the score calls better than the photo they were made from, the most sure of them first."""
+    wrong = rows.loc[rows["pixelperfect"] > 0, ["photo", "tool", "strength", "pixelperfect"]]
+    return wrong.sort_values("pixelperfect", ascending=False, ignore_index=True)
 
 
 def consensus_targets(table: pd.DataFrame) -> list[Target]:

@@ -1,7 +1,7 @@
 """Commands on what a relational metric owes: calibration, transitivity, consensus, any size and either precision."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -130,6 +130,13 @@ def consensus(
     photos: Photos,
     holdout: HoldoutOption = "every5",
     n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 4,
+    versions: Annotated[
+        Literal["tools", "kadis"], typer.Option(help="Who distorts: real tools, or the 25 types of KADIS-700k.")
+    ] = "tools",
+    crop: Annotated[
+        int | None,
+        typer.Option(help="Side of the central part that is used, pixels; whole photos if not given.", min=32),
+    ] = None,
     weights: Weights = None,
     seed: Seed = 0,
     device: DeviceOption = "cpu",
@@ -138,20 +145,26 @@ def consensus(
     out: Out = None,
     quiet: Quiet = False,
 ) -> None:
-    """Agreement with the mean rank of VSI, MDSI, HaarPSI and FSIM on whole photos under real tools."""
+    """Agreement with the mean rank of VSI, MDSI, HaarPSI and FSIM, and versions called better than their original."""
     from benchmark import consensus as measurement
     from benchmark.peers import closed_form, ours
 
     use_threads(threads)
-    metric, pictures = load_subject(weights, device), load_photos(photos, holdout, n)
+    metric = load_subject(weights, device)
+    pictures = [center_crop(photo, crop) for photo in load_photos(photos, holdout, n)]
     peers = [*ours(metric), *(closed_form(name) for name in (*measurement.JUDGES, "psnr", "ssim"))]
-    rows = measurement.measure(peers, track(pictures, len(pictures), "photos", quiet=quiet), seed=seed)
+    photos_seen = track(pictures, len(pictures), "photos", quiet=quiet)
+    rows = measurement.measure(peers, photos_seen, versions=versions, seed=seed)
     if scores is not None:
         rows.to_csv(scores, index=False)
-    table = measurement.summarize(rows, [peer.name for peer in peers], seed=seed)
+    table, wrong = (
+        measurement.summarize(rows, [peer.name for peer in peers], seed=seed),
+        measurement.called_better(rows),
+    )
     data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
-    results = {"metrics": report.rows_of(table), "versions": len(rows)}
-    text, targets = relational_tables.consensus_table(table), measurement.consensus_targets(table)
+    results = {"metrics": report.rows_of(table), "versions": len(rows), "called better": report.rows_of(wrong)}
+    text = relational_tables.consensus_tables(table, wrong, len(rows))
+    targets = measurement.consensus_targets(table) if versions == "tools" and crop is None else []
     finish("consensus", context, text, results, data, targets, out, device)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark.report import markdown_table
 
-__all__ = ["ablation_table", "calibration_tables", "consensus_table", "figures_table", "precision_table",
+__all__ = ["ablation_table", "calibration_tables", "consensus_tables", "figures_table", "precision_table",
            "tiling_tables"]  # fmt: skip
 
 
@@ -48,13 +48,15 @@ def precision_table(figures: Mapping[str, float]) -> str:
     return markdown_table(pd.DataFrame([{name: f"{value:.4g}" for name, value in figures.items()}]))
 
 
-def consensus_table(table: pd.DataFrame) -> str:
-    """Correlations with the consensus: over all versions, within photos, then within families."""
+def consensus_tables(table: pd.DataFrame, wrong: pd.DataFrame, versions: int) -> str:
+    """Correlations with the consensus: over all versions, within photos, then within families; and wrong verdicts."""
     shown = pd.DataFrame({"metric": table["metric"]})
     spans = zip(table["overall"], table["overall_low"], table["overall_high"], strict=True)
     shown["overall (95 %)"] = [f"{middle:.3f} ({low:.3f} .. {high:.3f})" for middle, low, high in spans]
     rest = [column for column in table.columns if column in ("others", "within") or column.startswith("in ")]
-    return markdown_table(pd.concat([shown, table[rest]], axis=1))
+    correlations = markdown_table(pd.concat([shown, table[rest]], axis=1))
+    title = f"## Called better than the original: {len(wrong)} of {versions}"
+    return f"{correlations}\n\n{title}" + (f"\n\n{markdown_table(wrong)}" if len(wrong) else "")
 
 
 def ablation_table(table: pd.DataFrame) -> str:

@@ -1,14 +1,17 @@
-"""Versions of clean photos as real tools leave them, for measurements that order many versions of one photo."""
+"""Versions of clean photos as real tools or KADIS-700k leave them, for measurements that order many versions of one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from benchmark.photos import Photo, Pixels
+from benchmark.photos import Photo, Pixels, to_tensor
 from benchmark.real_tools import HEADLINE_TOOLS, RealTool, apply_tool, named_strengths, tool_seed
+from pyiqa_pixelperfect.distortions.kadis import KADIS, KADIS_LEVELS
+from pyiqa_pixelperfect.distortions.kadis_plan import apply_kadis
 
-__all__ = ["ToolVersion", "every_version", "some_versions"]
+__all__ = ["ToolVersion", "every_kadis_version", "every_version", "some_versions"]
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,9 @@ class ToolVersion:
 
     Attributes:
         photo: name of the photo.
-        tool: name of the tool.
+        tool: name of the tool, or of the type of KADIS-700k.
         family: of what it does.
-        strength: ``"mild"``, ``"medium"`` or ``"strong"``.
+        strength: ``"mild"``, ``"medium"`` or ``"strong"``; ``"level 1"`` to ``"level 5"`` of KADIS-700k.
         pixels: ``(H, W, 3)``.
     """
 
@@ -38,6 +41,18 @@ def every_version(photo: Photo, seed: int, tools: Sequence[RealTool] = HEADLINE_
             pixels = apply_tool(tool, photo.pixels, value, draw)
             if not np.array_equal(pixels, photo.pixels):
                 yield ToolVersion(photo.name, tool.name, tool.family, strength, pixels)
+
+
+def every_kadis_version(photo: Photo, seed: int) -> Iterator[ToolVersion]:
+    """Apply every type of KADIS-700k at every level; what a type leaves bit-equal is left out."""
+    clean = to_tensor(photo.pixels)
+    for entry in KADIS.values():
+        draw = torch.tensor([tool_seed(seed, photo.name, f"kadis {entry.name}")])
+        for level in range(1, KADIS_LEVELS + 1):
+            made = (apply_kadis(clean, entry.name, level, draw)[0] * 255.0).round().to(torch.uint8)
+            pixels = np.ascontiguousarray(made.permute(1, 2, 0).numpy())
+            if not np.array_equal(pixels, photo.pixels):
+                yield ToolVersion(photo.name, entry.name, entry.family, f"level {level}", pixels)
 
 
 def some_versions(photo: Photo, count: int, seed: int) -> list[ToolVersion]:

@@ -1,6 +1,7 @@
 """Each command end to end with an untrained network, few pictures and small sizes."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -140,13 +141,27 @@ def test_consensus(run, clean_folder, monkeypatch, tmp_path):
 
     few = [tool for tool in real_tools.HEADLINE_TOOLS if tool.name in ("pillow jpeg", "opencv box blur")]
     versions = consensus.every_version
-    monkeypatch.setattr(consensus, "every_version", lambda photo, seed: versions(photo, seed, few))
+    monkeypatch.setitem(consensus.VERSIONS, "tools", lambda photo, seed: versions(photo, seed, few))
     arguments = ("--weights", "untrained", "--scores", str(tmp_path / "scores.csv"))
     text, record = run("consensus", "--photos", str(clean_folder), *arguments)
     assert "mean rank" in text
     assert record.results["versions"] == 6
-    assert len(pd.read_csv(tmp_path / "scores.csv")) == 6
+    rows = pd.read_csv(tmp_path / "scores.csv")
+    assert len(rows) == 6
     assert {row["metric"] for row in record.results["metrics"]} >= {"pixelperfect", "vsi", "psnr"}
+    assert len(record.results["called better"]) == (rows["pixelperfect"] > 0).sum()
+    assert record.targets
+
+
+def test_consensus_under_kadis_on_parts_of_photos_promises_nothing(run, clean_folder, monkeypatch):
+    from benchmark import consensus
+
+    made = consensus.VERSIONS["kadis"]
+    monkeypatch.setitem(consensus.VERSIONS, "kadis", lambda photo, seed: islice(made(photo, seed), 9))
+    arguments = ("--weights", "untrained", "--versions", "kadis", "--crop", "64", "--n", "1")
+    text, record = run("consensus", "--photos", str(clean_folder), *arguments)
+    assert "Called better than the original" in text
+    assert (record.results["versions"], record.targets) == (9, [])
 
 
 def test_ablate(run, clean_folder, tmp_path):

@@ -6,7 +6,9 @@ import pytest
 import torch
 from scipy import stats
 
+from benchmark.photos import center_crop
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
+from pyiqa_pixelperfect.distortions.kadis import KADIS
 from pyiqa_pixelperfect.distortions.plan import PlanSettings
 from pyiqa_pixelperfect.families import FAMILIES
 
@@ -114,6 +116,24 @@ def test_versions_are_by_different_tools_and_repeatable(photos):
     every = list(every_version(photos[0], 7))
     assert len(every) == 63
     assert sum(any(np.array_equal(a.pixels, b.pixels) for b in every) for a in chosen) == 5
+
+
+def test_versions_of_kadis_are_all_types_and_levels_that_change_a_photo(photos):
+    from benchmark.tool_versions import every_kadis_version
+
+    photo = center_crop(photos[0], 96)
+    made, again = (list(every_kadis_version(photo, 7)) for _ in range(2))
+    expected = {(e.name, f"level {i}") for e in KADIS.values() for i in range(1, 6) if i not in e.identity_levels}
+    assert {(version.tool, version.strength) for version in made} == expected
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(made, again, strict=True))
+    assert all(version.family == KADIS[version.tool].family for version in made)
+
+
+def test_versions_called_better_are_those_above_0_the_surest_first():
+    from benchmark.consensus import called_better
+
+    rows = pd.DataFrame({"pixelperfect": [-0.1, 0.2, 0.0, 0.7], "photo": list("abcd"), "tool": "t", "strength": "mild"})
+    assert called_better(rows)["photo"].tolist() == ["d", "b"]
 
 
 def test_the_consensus_is_the_mean_of_ranks():
