@@ -157,10 +157,8 @@ def consensus(
     rows = measurement.measure(peers, photos_seen, versions=versions, seed=seed)
     if scores is not None:
         rows.to_csv(scores, index=False)
-    table, wrong = (
-        measurement.summarize(rows, [peer.name for peer in peers], seed=seed),
-        measurement.called_better(rows),
-    )
+    table = measurement.summarize(rows, [peer.name for peer in peers], seed=seed)
+    wrong = measurement.called_better(rows)
     data = {"photos": photos_hash(pictures), "weights": weights_hash(metric)}
     results = {"metrics": report.rows_of(table), "versions": len(rows), "called better": report.rows_of(wrong)}
     text = relational_tables.consensus_tables(table, wrong, len(rows))

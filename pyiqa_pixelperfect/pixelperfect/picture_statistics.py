@@ -39,8 +39,8 @@ NEAR_END = 0.012  # of [0, 1]: values this near to black or white count as clipp
 FLAT = 0.004  # of [0, 1]: neighbors this near to one another count as equal, fully if they are
 SAMPLES = 16_384  # cells that quantiles of tones are taken of, about
 STEP_SAMPLES = 32_768  # steps that quantiles of steps are taken of, about
-TEXTURE_SAMPLES = 98_304  # pixels whose texture is looked at, about; but
-FEWEST_BANDS = 3  # wherever there are that many
+TEXTURE_SAMPLES = 98_304  # pixels whose texture is looked at, about
+FEWEST_BANDS = 3  # that are looked at of a picture that has so many, however wide it is
 
 #: Length of the vector: tone quantiles of 3 colors, 3 opponent planes, saturation and chroma; of the tone parts color,
 #: chroma, steps between pixels in 3 planes and between cells; lightness, chroma and steps of the rings; clipping of 3
