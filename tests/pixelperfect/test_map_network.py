@@ -148,7 +148,7 @@ def test_n4_gradients_are_finite_on_extreme_pictures(small, image, reference):
 def test_n4_gradcheck_of_a_small_network():
     torch.manual_seed(0)
     metric = PixelPerfect(
-        DistortionMapNet(14, (2, 2, 2, 2, 2), (3, 3, 3, 3)), RelationalScoreNet(hidden=3, embedding=2)
+        DistortionMapNet(14, (2, 2, 2, 2, 2), (3, 3, 3, 3)), RelationalScoreNet(hidden=8, embedding=2)
     )
     metric = metric.double().eval().requires_grad_(False)
     image, reference = (torch.rand(1, 3, 32, 32, dtype=torch.float64) for _ in "ab")
