@@ -18,7 +18,8 @@ from pyiqa_pixelperfect.data.pristine import is_validation, list_photos
 from pyiqa_pixelperfect.errors import DataError
 from pyiqa_pixelperfect.images import read_image
 
-__all__ = ["BUNDLED", "Holdout", "Photo", "Pixels", "center_crop", "load_photos", "photos_hash", "to_tensor"]
+__all__ = ["BUNDLED", "Holdout", "Photo", "Pixels", "center_crop", "load_photos", "photos_hash", "to_pixels",
+           "to_tensor"]  # fmt: skip
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Holdout: TypeAlias = Literal["every5", "all"]
@@ -80,6 +81,11 @@ def to_tensor(pixels: Pixels) -> Tensor:
     return torch.tensor(pixels).permute(2, 0, 1)[None].float().contiguous() / 255.0
 
 
+def to_pixels(image: Tensor) -> Pixels:
+    """The inverse: 8-bit ``(H, W, 3)`` pixels of an image ``(3, H, W)`` in ``[0, 1]``."""
+    return (image * 255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
 def photos_hash(photos: list[Photo]) -> str:
     """Return the sha256 over names, shapes and pixels: equal hashes mean that two runs saw the same pictures."""
     digest = hashlib.sha256()
@@ -90,8 +96,7 @@ def photos_hash(photos: list[Photo]) -> str:
 
 
 def _read_pixels(file: Path) -> Pixels:
-    image = read_image(file)[0]  # (3, H, W)
-    return (image * 255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return to_pixels(read_image(file)[0])
 
 
 def _bundled(name: str) -> Photo:

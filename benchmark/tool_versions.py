@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmark.photos import Photo, Pixels, to_tensor
+from benchmark.photos import Photo, Pixels, to_pixels, to_tensor
 from benchmark.real_tools import HEADLINE_TOOLS, RealTool, apply_tool, named_strengths, tool_seed
 from pyiqa_pixelperfect.distortions.kadis import KADIS, KADIS_LEVELS
 from pyiqa_pixelperfect.distortions.kadis_plan import apply_kadis
@@ -49,8 +49,7 @@ def every_kadis_version(photo: Photo, seed: int) -> Iterator[ToolVersion]:
     for entry in KADIS.values():
         draw = torch.tensor([tool_seed(seed, photo.name, f"kadis {entry.name}")])
         for level in range(1, KADIS_LEVELS + 1):
-            made = (apply_kadis(clean, entry.name, level, draw)[0] * 255.0).round().to(torch.uint8)
-            pixels = np.ascontiguousarray(made.permute(1, 2, 0).numpy())
+            pixels = to_pixels(apply_kadis(clean, entry.name, level, draw)[0])
             if not np.array_equal(pixels, photo.pixels):
                 yield ToolVersion(photo.name, entry.name, entry.family, f"level {level}", pixels)
 

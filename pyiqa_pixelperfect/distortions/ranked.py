@@ -138,8 +138,11 @@ def ranked_sets(
         clean = eight_bit(past.apply(clean, past.plan(indices, seed=seed, epoch=_PAST_EPOCH)).image)
     shared = np.tile(indices[: len(indices) // 2], 2)
     plans = []
+    climbing = draw_kadis_ladders(shared, rungs, kadis, seed) if kadis else None
     for ladder in range(ladders):
         plan = engine.plan(shared, seed=seed, epoch=_FIRST_EPOCH + ladder)
+        if climbing is not None and ladder == ladders - 1:  # the engine need not make what is replaced
+            plan = dataclasses.replace(plan, kinds=plan.kinds.index_fill(0, climbing.rows, -1))
         factors = rung_factors(shared, rungs, plan.kinds.shape[1], seed + ladder)
         for rung in range(rungs):
             peaks = plan.peaks * torch.from_numpy(factors[..., rung]).float()
@@ -150,16 +153,15 @@ def ranked_sets(
     amounts = torch.cat((torch.zeros_like(draw.amounts[: len(clean)]), draw.amounts))
     whole = torch.cat((torch.ones(len(clean), dtype=torch.bool), covers_whole(joined))).to(images.device)
     sets = RankedSets(images, amounts, len(clean), ladders, rungs, whole)
-    if kadis:
-        _put_in(sets, draw_kadis_ladders(shared, rungs, kadis, seed))
+    if climbing is not None:
+        _put_in(sets, climbing)
     return sets
 
 
 def _put_in(sets: RankedSets, climbing: KadisLadders) -> None:
-    """Let some photos climb other ladders in place of their last ones."""
+    """Let some photos, whose last ladders the engine left clean, climb others there."""
     clean = sets.images[climbing.rows]
     for rung, plan in enumerate(climbing.plans):
         rows = sets.version(sets.ladders - 1, rung) * sets.photos + climbing.rows
         sets.images[rows] = eight_bit(distort_kadis(clean, plan.types, plan.levels, plan.seeds))
-        sets.amounts[rows] = 0.0
         sets.whole[rows] = climbing.whole.to(sets.whole.device)

@@ -11,6 +11,8 @@ Counting knows no gradient: under optimization these numbers are constants.
 import torch
 from torch import Tensor
 
+from pyiqa_pixelperfect.pixelperfect.sampling import odd
+
 __all__ = ["GAPS", "HistogramGaps"]
 
 SAMPLES = 65_536  # pixels that are counted of a picture, about
@@ -27,7 +29,7 @@ class HistogramGaps:
     """Gathers the histograms of pictures of one height and width strip by strip."""
 
     def __init__(self, height: int, width: int) -> None:
-        self.stride = height * width // SAMPLES // 2 * 2 + 1  # odd, so that no grid of blocks is met at one phase only
+        self.stride = odd(height * width // SAMPLES)
         self.row = 0
         self._counts: Tensor | None = None
         self._dtype = torch.float32

@@ -20,6 +20,7 @@ from pyiqa_pixelperfect.pixelperfect.color_planes import opponent_planes
 from pyiqa_pixelperfect.pixelperfect.histogram_gaps import GAPS, HistogramGaps
 from pyiqa_pixelperfect.pixelperfect.inference import halved, steps_to_next
 from pyiqa_pixelperfect.pixelperfect.order_statistics import means_by_rank, quantiles
+from pyiqa_pixelperfect.pixelperfect.sampling import odd
 from pyiqa_pixelperfect.pixelperfect.texture_statistics import BAND, TEXTURE, logarithm, texture_statistics
 
 __all__ = ["STATISTICS", "picture_statistics"]
@@ -32,9 +33,7 @@ TONE_PARTS = 6  # equal shares of the pixels, from the darkest to the brightest,
 RINGS = 4  # around the middle, equally wide, the last one in the corners: lenses darken and blur those
 SCALES = 4  # of the detail, each half as fine as the one before
 FINE_SCALES = 2  # of them, those whose steps are told by quantiles: noise lifts the low ones, halos the high ones
-POOLED = (
-    2  # halvings, to 4 px: tones are of means over 4x4, so that noise does not pass for deep blacks and bright whites
-)
+POOLED = 2  # halvings, to 4 px: of means over 4x4, so that noise does not pass for deep blacks and bright whites
 NEAR_END = 0.012  # of [0, 1]: values this near to black or white count as clipped, fully at the end itself
 FLAT = 0.004  # of [0, 1]: neighbors this near to one another count as equal, fully if they are
 SAMPLES = 16_384  # cells that quantiles of tones are taken of, about
@@ -132,7 +131,7 @@ class _Steps:
 
     def __init__(self, height: int, width: int, fine: bool) -> None:
         # Whole rows, or columns would be met at one phase only of pixels that were enlarged by the stride.
-        self.stride, self.fine = height * (width - 1) // STEP_SAMPLES // 2 * 2 + 1, fine
+        self.stride, self.fine = odd(height * (width - 1) // STEP_SAMPLES), fine
         self.row = 0
         self.mean, self.flat = _Mean(), _Mean()
         self.samples = _Rows(-(-height // self.stride))
@@ -178,8 +177,8 @@ class _Bands:
 
 
 def _band_strides(count: _Count, pixels: _Count) -> tuple[_Count, _Count]:
-    """The smaller one of these, both odd: one looks at few enough pixels, the other at bands enough."""
-    return pixels // TEXTURE_SAMPLES // 2 * 2 + 1, _odd(count // FEWEST_BANDS + 1)
+    """The smaller one of these: one looks at few enough pixels, the other at bands enough."""
+    return odd(pixels // TEXTURE_SAMPLES), odd(count // FEWEST_BANDS)
 
 
 def _bands_by_symbols(strip: Tensor) -> Tensor:
@@ -221,19 +220,14 @@ def _cells(coarse: Tensor, detail: Tensor) -> list[Tensor]:
 
 
 def _sampling(height: int, width: int) -> tuple[int, int]:
-    """Every so many rows, and of them columns, are sampled; odd, so that no grid of blocks is met at one phase only."""
+    """Every so many rows, and of them columns, are sampled."""
     share = height * width // SAMPLES + 1
     if torch.compiler.is_compiling():  # sizes may be symbols then, which know no integer roots
         root: int = torch.sym_int(torch.sym_sqrt(share))
     else:
         root = math.isqrt(share)
-    across = _odd(root)
-    return _odd(share // across), across
-
-
-def _odd(count: _Count) -> _Count:
-    """The largest odd number up to a positive one."""
-    return (count + 1) // 2 * 2 - 1
+    across = odd(root - 1)
+    return odd(share // across - 1), across
 
 
 def _by_ring(values: Tensor) -> Tensor:
