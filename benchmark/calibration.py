@@ -1,10 +1,11 @@
 """Does a map that says 0.6 mean 0.6?
 
 Held-out photos are distorted twice by the training engine, whose amounts are known at every pixel, and all pairs of
-versions are compared. Predicted and true signed amounts are means over 4x4 pixels. For each family the values of the
-pairs that have it anywhere are sorted by the prediction into bins (reliability): a calibrated map has the same mean in
-truth as in prediction in every bin. The error over all pairs is told beside it; in most of them a family is not there,
-and should not be seen.
+versions are compared. Predicted and true signed amounts are means over 4x4 pixels. For each family the values are
+sorted by the prediction into bins (reliability): a calibrated map has the same mean in truth as in prediction in every
+bin. That is asked of all pairs, since whoever reads a map does not know which families are there. The same figures of
+the pairs that have a family anywhere are told beside it: they are harder, and no map can be calibrated for both, since
+what is faint and may be nothing is something in each of those.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ __all__ = [
 BINS = 20  # over [-1, 1]
 AFFECTED = 0.05  # of true amounts, above which a cell counts as affected
 _CELL = 4  # px
+_NAMES = ("cells", "said", "true", "error", "affected", "affected error")
 _PROMISED = 0.05
 
 
@@ -64,49 +66,49 @@ def measure(
     """Compare pairs and sort cells into bins of the prediction.
 
     Returns:
-        (families, bins, 8): of pairs that have the family the number of cells, sums of prediction, truth and absolute
-        error, number of affected cells and sum of their absolute errors; of pairs that do not have it the number of
-        cells and sum of absolute errors.
+        (families, 2, bins, 6): first of all pairs, then of those that have the family, the number of cells, sums of
+        prediction, truth and absolute error, number of affected cells and sum of their absolute errors.
     """
-    sums = np.zeros((len(FAMILIES), BINS, 8))
+    sums = np.zeros((len(FAMILIES), 2, BINS, len(_NAMES)))
     for images, references, truths in pairs:
         for image, reference, truth in zip(images, references, truths, strict=True):
             signed = signed_maps(metric, image[None].to(device), reference[None].to(device))[0].float().cpu()
             said, true = (F.avg_pool2d(values, _CELL).flatten(1).double().numpy() for values in (signed, truth))
-            for bins, predicted, amounts in zip(sums, said, true, strict=True):
-                _add(bins, predicted, amounts)
+            for groups, predicted, amounts in zip(sums, said, true, strict=True):
+                _add(groups, predicted, amounts)
     return sums
 
 
 def by_family(sums: NDArray[np.float64]) -> pd.DataFrame:
-    """One row per family: cells, mean absolute errors, bias, reliability gap.
+    """One row per family: cells, mean absolute errors, bias, reliability gaps.
 
-    ``error everywhere`` is of all pairs, what follows of those that have the family: ``error``, ``error affected``
-    where it is there, ``bias``, the mean of prediction minus truth, and ``gap``, the mean over cells of how far the
-    mean truth of the bin of a cell is from the mean prediction in it.
+    Of all pairs ``error``, ``bias``, the mean of prediction minus truth, and ``gap``, the mean over cells of how far
+    the mean truth of the bin of a cell is from the mean prediction in it. Of the pairs that have the family ``error
+    present`` and ``gap present``, and ``error affected`` where it is there.
     """
     rows = []
     with np.errstate(invalid="ignore", divide="ignore"):
-        for name, bins in zip(FAMILIES, sums, strict=True):
-            count, said, true, error, affected, affected_error, absent, absent_error = bins.T
+        for name, groups in zip(FAMILIES, sums, strict=True):
+            every, present = (dict(zip(_NAMES, bins.T, strict=True)) for bins in groups)
             rows.append(
                 {
                     "family": name,
-                    "cells": int(count.sum()),
-                    "error": error.sum() / count.sum(),
-                    "error affected": affected_error.sum() / affected.sum(),
-                    "error everywhere": (error + absent_error).sum() / (count + absent).sum(),
-                    "bias": (said - true).sum() / count.sum(),
-                    "gap": np.abs(said - true).sum() / count.sum(),
+                    "cells": int(every["cells"].sum()),
+                    "error": every["error"].sum() / every["cells"].sum(),
+                    "bias": (every["said"] - every["true"]).sum() / every["cells"].sum(),
+                    "gap": np.abs(every["said"] - every["true"]).sum() / every["cells"].sum(),
+                    "error present": present["error"].sum() / present["cells"].sum(),
+                    "gap present": np.abs(present["said"] - present["true"]).sum() / present["cells"].sum(),
+                    "error affected": every["affected error"].sum() / every["affected"].sum(),
                 }
             )
     return pd.DataFrame(rows)
 
 
 def reliability(sums: NDArray[np.float64]) -> pd.DataFrame:
-    """Mean prediction and mean truth of every bin that has cells, by family."""
+    """Mean prediction and mean truth of every bin that has cells, of all pairs, by family."""
     rows = []
-    for name, bins in zip(FAMILIES, sums, strict=True):
+    for name, (bins, _) in zip(FAMILIES, sums, strict=True):
         for number, (count, said, true, *_) in enumerate(bins):
             if count:
                 mean = {"predicted": said / count, "true": true / count}
@@ -116,7 +118,8 @@ def reliability(sums: NDArray[np.float64]) -> pd.DataFrame:
 
 def overall(table: pd.DataFrame) -> dict[str, float]:
     """Means over the families that occurred, each with the same weight."""
-    return {name: float(table[name].mean()) for name in ("error", "error affected", "error everywhere", "gap")}
+    columns = ("error", "gap", "error present", "gap present", "error affected")
+    return {name: float(table[name].mean()) for name in columns}
 
 
 def calibration_targets(figures: dict[str, float]) -> list[Target]:
@@ -125,7 +128,7 @@ def calibration_targets(figures: dict[str, float]) -> list[Target]:
     The promise does not say of which pairs: of all, as it stands, or of those in which a family is there to be judged,
     which is far harder. Both are told.
     """
-    labels = {"all pairs": "error everywhere", "pairs with the family": "error"}
+    labels = {"all pairs": "error", "pairs with the family": "error present"}
     return [
         target(f"mean absolute error of amounts, {pairs}", figures[name], _PROMISED, None, at_least=False)
         for pairs, name in labels.items()
@@ -151,10 +154,9 @@ def draw_reliability(sums: NDArray[np.float64], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _add(bins: NDArray[np.float64], said: NDArray[np.float64], true: NDArray[np.float64]) -> None:
+def _add(groups: NDArray[np.float64], said: NDArray[np.float64], true: NDArray[np.float64]) -> None:
     places = np.clip(((said + 1.0) * 0.5 * BINS).astype(np.int64), 0, BINS - 1)
     error, affected = np.abs(said - true), np.abs(true) > AFFECTED
-    present = (None, said, true, error, affected.astype(np.float64), error * affected)
-    columns = dict(enumerate(present)) if true.any() else {6: None, 7: error}
-    for column, weight in columns.items():
-        bins[:, column] += np.bincount(places, weight, minlength=BINS)
+    columns = (None, said, true, error, affected.astype(np.float64), error * affected)
+    added = np.stack([np.bincount(places, weights, minlength=BINS) for weights in columns], axis=1)
+    groups[: 2 if true.any() else 1] += added

@@ -67,9 +67,9 @@ class Comparison:
         if self.stride == 1:
             return self.maps[..., top:bottom, left:right]
         (first, last), (start, end) = (self._cells(*span) for span in ((top, bottom), (left, right)))
-        # As for whole maps, logits are interpolated; cells next to the part count, those beyond do not.
-        logits = self.maps[..., first:last, start:end].logit(eps=1e-7)
-        full = F.interpolate(logits, scale_factor=float(self.stride), mode="bilinear", align_corners=False).sigmoid()
+        # As for whole maps; cells next to the part count, those beyond do not.
+        cells = self.maps[..., first:last, start:end]
+        full = F.interpolate(cells, scale_factor=float(self.stride), mode="bilinear", align_corners=False)
         top, bottom = top - first * self.stride, bottom - first * self.stride
         left, right = left - start * self.stride, right - start * self.stride
         return full[..., top:bottom, left:right]

@@ -105,7 +105,7 @@ class MapStageConfig(StageConfig):
     """Stage 1, the distortion maps."""
 
     start: Path | None = (
-        None  # a weights file whose maps are learned on from; with ``steps: 0`` they are kept as they are
+        None  # a weights file whose maps are learned on from; with ``steps: 0`` the network is kept as it is
     )
     photos: Positive  # per step and process
     versions: Positive = 2  # distorted versions of each photo; they are also compared with one another
@@ -114,6 +114,7 @@ class MapStageConfig(StageConfig):
     beta: Share = 0.05
     weight_family: Weight = 0.0  # of the cross-entropy of the strongest family (ours, the paper has none)
     swap: Share = 0.0  # chance that a pair is swapped: the paper's p_swap of 0.25 where anti-symmetry has to be learned
+    calibration_crops: Annotated[int, Field(ge=0)] = 0  # crops that the finished maps are calibrated on; 0 = they are not
     averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pyiqa_pixelperfect.pixelperfect.calibration import Calibration
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import STRIDE, ConvBlock, Encoder
 from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus
 
@@ -110,14 +111,16 @@ class FusionDecoder(nn.Module):
 
 
 class DistortionMapNet(nn.Module):
-    """Siamese network for signed distortion maps, ``F(a, b) = sigmoid(g(a, b) - g(b, a))``.
+    """Siamese network for signed distortion maps, ``F(a, b) = sigmoid(c(g(a, b) - g(b, a)))``.
+
+    Here ``c`` is the ``calibration``, the identity while the network learns.
 
     Args:
         families: number of map channels K.
         encoder_widths: channels of the convolutional encoder at strides 2, 4, 8, 16, 32.
         decoder_widths: channels at strides 4, 8, 16, 32.
         encoder: another encoder in its place, a module that is a ``MapEncoder``.
-        antisymmetric: ``False`` gives ``F(a, b) = sigmoid(2 g(a, b))``, for the ablation in which anti-symmetry is
+        antisymmetric: ``False`` gives ``F(a, b) = sigmoid(c(2 g(a, b)))``, for the ablation in which anti-symmetry is
             learned by swapping pairs, as in the paper.
     """
 
@@ -136,6 +139,7 @@ class DistortionMapNet(nn.Module):
         self.decoder = FusionDecoder(channels, decoder_widths)
         # No bias: it would cancel in g(a, b) - g(b, a).
         self.head = nn.Conv2d(decoder_widths[0], families, 1, bias=False)
+        self.calibration = Calibration()
         self.antisymmetric = antisymmetric
 
     @property
@@ -160,7 +164,7 @@ class DistortionMapNet(nn.Module):
         """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4), float32 or finer, with padding."""
         logits = self.head(self.decoder(image, reference))
         forth, back = logits.to(torch.promote_types(logits.dtype, torch.float32)).chunk(2)
-        return torch.sub(forth, back) if self.antisymmetric else 2.0 * forth
+        return self.calibration(torch.sub(forth, back) if self.antisymmetric else 2.0 * forth)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Predict the distortion map.

@@ -17,7 +17,7 @@ from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
 from pyiqa_pixelperfect.pixelperfect.losses import family_loss, map_loss, map_target
 from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
 
-__all__ = ["MapStage", "fuse_pairs", "map_figures", "mean_figures", "swapped_pairs"]
+__all__ = ["MapStage", "fuse_pairs", "logits_and_truth", "map_figures", "mean_figures", "swapped_pairs"]
 
 _STREAM_SWAP = 121
 
@@ -30,6 +30,14 @@ def fuse_pairs(network: DistortionMapNet, images: Tensor, image: Tensor, referen
 
 def _target(versions: Versions, image: Tensor, reference: Tensor) -> Tensor:
     return map_target(versions.amounts[image], versions.amounts[reference], MAP_STRIDE)
+
+
+def logits_and_truth(
+    network: DistortionMapNet, versions: Versions, image: Tensor, reference: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Logits of the maps of pairs of rows of ``versions.images``, and their true signed amounts in [-1, 1]."""
+    logits = fuse_pairs(network, versions.images, image, reference)
+    return logits.float(), 2.0 * _target(versions, image, reference) - 1.0
 
 
 class MapStage(nn.Module):
@@ -77,9 +85,8 @@ def map_figures(network: DistortionMapNet, versions: Versions) -> dict[str, floa
     """
     image, reference = versions.pairs()
     image, reference = image[reference < versions.photos], reference[reference < versions.photos]
-    logits = fuse_pairs(network, versions.images, image, reference)
-    signed = 2.0 * torch.sigmoid(logits.float()) - 1.0
-    truth = 2.0 * _target(versions, image, reference) - 1.0
+    logits, truth = logits_and_truth(network, versions, image, reference)
+    signed = torch.tanh(logits / 2.0)
     done = truth.abs() > 0.1
     strongest = signed.abs().argmax(1, keepdim=True)
     right = done.gather(1, strongest)[done.any(1, keepdim=True)]

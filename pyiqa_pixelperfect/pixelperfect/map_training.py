@@ -1,4 +1,7 @@
-"""Stage 1 of training: the loop that teaches the map network, with checkpoints and a running average of the weights."""
+"""Stage 1 of training: the loop that teaches the map network, with checkpoints and a running average of the weights.
+
+The finished network is calibrated on crops that it has not seen.
+"""
 
 from typing import Any, cast
 
@@ -8,8 +11,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pyiqa_pixelperfect.data.crops import CropDataset, StepSampler, crop_loader
 from pyiqa_pixelperfect.distortions.versions import distorted_versions
+from pyiqa_pixelperfect.pixelperfect.calibration import Reliability
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage, swapped_pairs
+from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage, logits_and_truth, swapped_pairs
 from pyiqa_pixelperfect.pixelperfect.run import Run
 from pyiqa_pixelperfect.training.checkpoint import save_checkpoint
 from pyiqa_pixelperfect.training.distributed import parallel
@@ -17,7 +21,7 @@ from pyiqa_pixelperfect.training.guards import check_finite
 from pyiqa_pixelperfect.training.precision import autocast
 from pyiqa_pixelperfect.training.schedule import geometric, warmup_cosine
 
-__all__ = ["train_maps"]
+__all__ = ["calibrate_maps", "train_maps"]
 
 
 def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> DistortionMapNet:
@@ -35,6 +39,8 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         TrainingDivergedError: losses, gradients or weights became non-finite.
     """
     config, data, processes = run.config.maps, run.config.data, run.processes
+    if config.steps:
+        maps.calibration.reset()  # of maps that are learned on
     stage = MapStage(maps, config)
     average = AveragedModel(maps, multi_avg_fn=get_ema_multi_avg_fn(config.averaging), use_buffers=True)
     averaged = cast("DistortionMapNet", average.module)
@@ -84,6 +90,32 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
         if processes.first and (done % run.config.checkpoint_every == 0 or done == config.steps):
             _checkpoint(run, done, stage, optimizer, average)
     return averaged
+
+
+@torch.no_grad()
+def calibrate_maps(run: Run, maps: DistortionMapNet) -> None:
+    """Calibrate the finished maps, in place, on the crops that follow those learned from; see ``calibration``.
+
+    The first process does it alone: it takes a minute, and the others are given its network before they describe sets.
+
+    Args:
+        run: the training run.
+        maps: the trained map network, in evaluation mode.
+    """
+    config, data, processes = run.config.maps, run.config.data, run.processes
+    if not (config.calibration_crops and processes.first):
+        return
+    maps.calibration.reset()
+    reliability = Reliability()
+    dataset = CropDataset(run.photos, data.crop, data.smallest_scale, run.config.seed)
+    first, count = config.steps * processes.world, -(-config.calibration_crops // config.photos)
+    run.logbook.stage("calibration", count, 0)
+    for numbers, crops in crop_loader(dataset, StepSampler(first, first + count, config.photos), data.workers):
+        clean = crops.to(processes.device).float() / 255.0
+        versions = distorted_versions(run.engine, clean, numbers.numpy(), config.versions, seed=run.config.seed)
+        reliability.add(*logits_and_truth(maps, versions, *versions.pairs()))
+        run.logbook.advance("calibration")
+    reliability.fit(maps.calibration)
 
 
 def _keep_whole_numbers(average: nn.Module, network: nn.Module) -> None:

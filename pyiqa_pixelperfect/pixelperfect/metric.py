@@ -235,10 +235,8 @@ class PixelPerfect(nn.Module):
         return tile_side(picture.height, picture.width, self.map_network.context, pictures=pictures)
 
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
-        # Logits are interpolated and then squashed, so that F(a, b) = 1 - F(b, a) holds at every pixel.
-        whole = _full_size(logits, size)
-        # In place if nothing was cut off, since memory that is new takes longer to get than to fill.
-        return whole.sigmoid_() if whole.is_contiguous() else torch.sigmoid(whole)
+        # Maps are interpolated, not their logits: halfway between some amount and none is half of it.
+        return _full_size(torch.sigmoid(logits), size).contiguous()
 
 
 def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:

@@ -19,7 +19,7 @@ from pyiqa_pixelperfect.data.pristine import list_photos, photos_digest, split_p
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.map_training import train_maps
+from pyiqa_pixelperfect.pixelperfect.map_training import calibrate_maps, train_maps
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.networks import build_maps
 from pyiqa_pixelperfect.pixelperfect.run import Run
@@ -83,6 +83,7 @@ def _train(config: PixelPerfectConfig, processes: Processes) -> Path:
     with Logbook(config.output, int(resumed.get("step", 0)), active=processes.first) as logbook:
         run = Run(config, processes, train_photos, held_out, engine, logbook, guard, identity)
         maps = train_maps(run, maps, resumed).eval()
+        calibrate_maps(run, maps)
         figures = train_score(run, maps, score)
     path = config.output / "pixelperfect.safetensors"
     if processes.first:

@@ -36,47 +36,50 @@ def test_the_truth_is_calibrated_and_half_of_it_is_not(photos, engine):
     for slope in (1.0, 0.5):
         sums = calibration.measure(Oracle([truth for *_, truth in pairs], slope), pairs)
         table = calibration.by_family(sums).set_index("family")
-        seen = table[table["cells"] > 0]
+        seen = table[table["error present"].notna()]
         assert set(seen.index) <= {"blur", "brightness"}
         assert len(seen)
         for family, row in seen.iterrows():
-            cells = torch.cat([torch.nn.functional.avg_pool2d(t, 4)[:, FAMILIES.index(family)] for *_, t in pairs])
-            cells = cells[(cells != 0).flatten(1).any(1)].double()
-            error = ((1 - slope) * cells).abs()
+            every = torch.cat([torch.nn.functional.avg_pool2d(t, 4)[:, FAMILIES.index(family)] for *_, t in pairs])
+            cells, present = every.double(), every[(every != 0).flatten(1).any(1)].double()
+            error, error_present = ((1 - slope) * part.abs() for part in (cells, present))
             assert row["cells"] == cells.numel()
             assert row["error"] == pytest.approx(error.mean().item(), abs=1e-6)
-            everywhere = error.sum().item() / sum(t[:, 0].numel() // 16 for *_, t in pairs)
-            assert row["error everywhere"] == pytest.approx(everywhere, abs=1e-6)
+            assert row["error present"] == pytest.approx(error_present.mean().item(), abs=1e-6)
             assert row["error affected"] == pytest.approx(error[cells.abs() > 0.05].mean().item(), abs=1e-6)
             assert row["bias"] == pytest.approx((slope - 1) * cells.mean().item(), abs=1e-6)
-            assert row["gap"] == pytest.approx(error.mean().item(), abs=1e-6)  # every bin is off in one direction
+            # Every bin is off in one direction.
+            assert row["gap"] == pytest.approx(error.mean().item(), abs=1e-6)
+            assert row["gap present"] == pytest.approx(error_present.mean().item(), abs=1e-6)
         assert (calibration.overall(table)["error"] < 1e-6) == (slope == 1.0)
 
 
 def test_calibration_does_not_see_errors_that_cancel_within_a_bin():
     from benchmark import calibration
 
-    sums = np.zeros((len(FAMILIES), calibration.BINS, 8))
+    sums = np.zeros((len(FAMILIES), 2, calibration.BINS, 6))
     calibration._add(sums[0], np.full(4, 0.52), np.array([0.32, 0.72, 0.52, 0.52]))
     row = calibration.by_family(sums).iloc[0]
-    assert row["error"] == pytest.approx(0.1)
-    assert row["gap"] == pytest.approx(0.0)
-    assert row["cells"] == 4
+    assert row["error"] == row["error present"] == pytest.approx(0.1)
+    assert row["gap"] == row["gap present"] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_calibration_counts_what_is_seen_where_nothing_is_only_everywhere():
+def test_calibration_tells_pairs_that_have_a_family_from_all():
     from benchmark import calibration
 
-    sums = np.zeros((len(FAMILIES), calibration.BINS, 8))
+    sums = np.zeros((len(FAMILIES), 2, calibration.BINS, 6))
     calibration._add(sums[0], np.array([0.3, 0.5]), np.array([0.5, 0.5]))
-    calibration._add(sums[0], np.array([0.1, -0.1, 0.0, 0.2, 0.0, 0.0]), np.zeros(6))
+    calibration._add(sums[0], np.array([0.1, -0.1, 0.0, 0.35, 0.0, 0.0]), np.zeros(6))
     row = calibration.by_family(sums).iloc[0]
-    assert row["cells"] == 2
-    assert row["error"] == pytest.approx(0.1)
-    assert row["error everywhere"] == pytest.approx((0.2 + 0.4) / 8)
+    assert row["cells"] == 8
+    assert row["error"] == pytest.approx((0.2 + 0.55) / 8)
+    assert row["error present"] == pytest.approx(0.1)
+    assert row["error affected"] == pytest.approx(0.1)
+    # 0.3 and 0.35 share a bin: together they said 0.65 of 0.5.
+    assert row["gap"] == pytest.approx((0.15 + 0.1 + 0.1) / 8)
+    assert row["gap present"] == pytest.approx(0.1)
     reliability = calibration.reliability(sums)
-    assert reliability["cells"].sum() == 2
-    assert set(reliability["true"]) == {0.5}
+    assert reliability["cells"].sum() == 8
 
 
 def test_scores_that_are_differences_are_transitive():
