@@ -72,8 +72,8 @@ class Reliability:
         """
         size, along = logits.double().abs().flatten(), (truth.double() * logits.sign()).flatten()
         bins = (torch.tanh(size / 2.0) * _BINS).long().clamp_max(_BINS - 1)
-        for sums, weights in zip(self.sums, (None, size, along), strict=True):
-            sums += torch.bincount(bins, weights, minlength=_BINS).cpu().numpy()
+        columns = (torch.bincount(bins, weights, minlength=_BINS) for weights in (None, size, along))
+        self.sums += np.stack([column.cpu().numpy() for column in columns])
 
     def fit(self, calibration: Calibration) -> None:
         """Give it the curve with the least squared error.

@@ -114,7 +114,7 @@ class MapStageConfig(StageConfig):
     beta: Share = 0.05
     weight_family: Weight = 0.0  # of the cross-entropy of the strongest family (ours, the paper has none)
     swap: Share = 0.0  # chance that a pair is swapped: the paper's p_swap of 0.25 where anti-symmetry has to be learned
-    calibration_crops: Annotated[int, Field(ge=0)] = 0  # crops that the finished maps are calibrated on; 0 = they are not
+    calibration_crops: Annotated[int, Field(ge=0)] = 0  # for the finished maps; 0 = they stay as they are
     averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 

@@ -91,7 +91,7 @@ class Encoder(nn.Module):
             # Unshuffling keeps every pixel: noise and pixelation must survive the first stride.
             features = entry(self.stem(F.pixel_unshuffle(opponent_planes(images - 0.5), 2)))  # (B, 12 -> C, H/2, W/2)
         elif plain(images, *self.parameters()):
-            features = halved_in_strips(images - 0.5, self.folded_stem, entry.conv)
+            features = halved_in_strips(images, self.folded_stem, entry.conv)
         else:
             features = self.folded_stem((images - 0.5).contiguous(memory_format=torch.channels_last))
             features = entry(F.relu(features, inplace=not features.requires_grad))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["halved", "halved_in_strips", "plain", "plus_and_minus", "steps_to_next"]
+__all__ = ["halved", "halved_in_strips", "plain", "plus_and_minus", "plus_enlarged", "steps_to_next"]
 
 _STRIP = 2**20  # numbers of the stem's features in a strip, 4 MiB, about
 
@@ -31,7 +31,7 @@ def halved(planes: Tensor, times: int) -> Tensor:
 
 
 def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tensor:
-    """``relu(entry(relu(stem(images))))``, a few rows at a time, to the same result.
+    """``relu(entry(relu(stem(images - 0.5))))``, a few rows at a time, to the same result.
 
     What lies between the two is by far the largest thing there is in the network; a strip of it stays in the cache.
 
@@ -52,7 +52,7 @@ def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tenso
         first = max(0, 2 * top - 1)  # row of stride 2: what lies above the picture is 0 there, not at stride 1
         above, below = (2, 0)[first > 0], (0, 2)[end == height // 4]
         for number in range(count):
-            planes = images[number, :, max(0, 2 * first - 2) : 4 * end + 2]
+            planes = images[number, :, max(0, 2 * first - 2) : 4 * end + 2] - 0.5
             planes = F.pad(planes, (0, 0, above, below)) if above or below else planes
             # Stacking puts the colors of a pixel side by side in a seventh of the time that torch takes for it.
             pixels = torch.stack(planes.unbind(), dim=2).permute(2, 0, 1).unsqueeze(0)
@@ -74,6 +74,16 @@ def plus_and_minus(one: Tensor, other: Tensor) -> Tensor:
     torch.add(one, other, out=both[: len(one)])
     torch.sub(one, other, out=both[len(one) :])
     return both
+
+
+def plus_enlarged(fine: Tensor, coarse: Tensor) -> Tensor:
+    """``fine``, (B, C, 2h, 2w), plus ``coarse``, (B, C, h, w), each of whose cells counts for four; may be in place."""
+    if not plain(fine, coarse):
+        return F.interpolate(coarse, scale_factor=2.0, mode="nearest").add_(fine)
+    for row in (0, 1):
+        for column in (0, 1):
+            fine[..., row::2, column::2].add_(coarse)
+    return fine
 
 
 def steps_to_next(values: Tensor, side: int) -> Tensor:

@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pyiqa_pixelperfect.pixelperfect.calibration import Calibration
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import STRIDE, ConvBlock, Encoder
-from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus
+from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus, plus_enlarged
 
 __all__ = ["MAP_STRIDE", "DistortionMapNet", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
            "split_pyramid"]  # fmt: skip
@@ -105,8 +105,7 @@ class FusionDecoder(nn.Module):
         fused: list[Tensor] = [fusion(a, b) for fusion, a, b in zip(self.fusions, image, reference, strict=True)]
         features = fused[-1]
         for level in (2, 1, 0):
-            lifted = F.interpolate(self.lateral[level](features), scale_factor=2.0, mode="nearest")
-            features = self.refine[level](lifted.add_(fused[level]))
+            features = self.refine[level](plus_enlarged(fused[level], self.lateral[level](features)))
         return features
 
 
@@ -164,7 +163,8 @@ class DistortionMapNet(nn.Module):
         """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4), float32 or finer, with padding."""
         logits = self.head(self.decoder(image, reference))
         forth, back = logits.to(torch.promote_types(logits.dtype, torch.float32)).chunk(2)
-        return self.calibration(torch.sub(forth, back) if self.antisymmetric else 2.0 * forth)
+        calibrated: Tensor = self.calibration(torch.sub(forth, back) if self.antisymmetric else 2.0 * forth)
+        return calibrated
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Predict the distortion map.

@@ -68,7 +68,7 @@ def picture_statistics(images: Tensor | Picture) -> Tensor:
     for strip in picture.strips():
         coarse.add(halved(strip, POOLED))
         for share, end in zip(clipped, (0.0, 1.0), strict=True):
-            share.add((NEAR_END - (strip - end).abs_()).relu_())
+            share.add((strip - end).abs_().neg_().add_(NEAR_END).relu_())  # nothing large but the difference
         gaps.add(strip)
         bands.add(strip)
         planes = opponent_planes(strip)

@@ -11,6 +11,7 @@ from pyiqa_pixelperfect.pixelperfect.inference import (
     halved_in_strips,
     plain,
     plus_and_minus,
+    plus_enlarged,
     steps_to_next,
 )
 
@@ -21,9 +22,9 @@ def test_strips_give_what_both_convolutions_give(size, strip, monkeypatch):
     monkeypatch.setattr(inference, "_STRIP", strip)
     generator = torch.Generator().manual_seed(1)
     stem, entry = nn.Conv2d(3, 8, 6, 2, 2), nn.Conv2d(8, 12, 3, 2, 1)
-    images = torch.rand(size[0], 3, *size[1:], generator=generator) - 0.5
+    images = torch.rand(size[0], 3, *size[1:], generator=generator)
     with torch.no_grad():
-        found, expected = halved_in_strips(images, stem, entry), F.relu(entry(F.relu(stem(images))))
+        found, expected = halved_in_strips(images, stem, entry), F.relu(entry(F.relu(stem(images - 0.5))))
     assert found.shape == expected.shape
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(found, expected, atol=1e-6)
@@ -36,6 +37,16 @@ def test_sum_and_difference_are_those_of_both_batches(tracked):
     one, other = torch.rand(2, 2, 3, 5, 6).contiguous().requires_grad_(tracked).unbind()
     assert plain(one, other) is not tracked
     assert torch.equal(plus_and_minus(one, other), torch.cat((one + other, one - other)))
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_each_cell_is_added_to_four(layout, tracked):
+    fine, coarse = torch.rand(2, 3, 6, 8).to(memory_format=layout), torch.rand(2, 3, 3, 4).to(memory_format=layout)
+    expected = fine + torch.kron(coarse.contiguous(), torch.ones(2, 2))
+    found = plus_enlarged(fine, coarse.requires_grad_(tracked))
+    assert found.requires_grad is tracked
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("tracked", [False, True])
