@@ -7,7 +7,8 @@ what is expected has the least squared error (as in Platt scaling and what follo
 modern neural networks", ICML 2017; ours, the paper has none).
 
 The curve rises, is odd, and is the same for all families: which places and which families are ahead, and the
-anti-symmetry of the maps, stay as they are. A curve for each family takes no more of the error away.
+anti-symmetry of the maps, stay as they are. A curve for each family takes little more of the error away, and it costs
+right families.
 """
 
 from typing import Any
@@ -39,6 +40,11 @@ class Calibration(nn.Module):
         super().__init__()
         self.register_buffer("gain", torch.tensor(1.0))
         self.register_buffer("faint", torch.tensor(0.0))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is anything but the identity."""
+        return self.gain.item() != 1.0 or self.faint.item() != 0.0
 
     def reset(self) -> None:
         """Become the identity again, for maps that go on learning."""

@@ -105,7 +105,7 @@ class MapStageConfig(StageConfig):
     """Stage 1, the distortion maps."""
 
     start: Path | None = (
-        None  # a weights file whose maps are learned on from; with ``steps: 0`` the network is kept as it is
+        None  # a weights file whose maps are learned on from; with ``steps: 0`` they are kept as they are
     )
     photos: Positive  # per step and process
     versions: Positive = 2  # distorted versions of each photo; they are also compared with one another

@@ -96,14 +96,16 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
 def calibrate_maps(run: Run, maps: DistortionMapNet) -> None:
     """Calibrate the finished maps, in place, on the crops that follow those learned from; see ``calibration``.
 
-    The first process does it alone: it takes a minute, and the others are given its network before they describe sets.
+    Maps that came calibrated and were not learned on stay as they are. The first process does it alone: it takes a
+    minute, and the others are given its network before they describe sets.
 
     Args:
         run: the training run.
         maps: the trained map network, in evaluation mode.
     """
     config, data, processes = run.config.maps, run.config.data, run.processes
-    if not (config.calibration_crops and processes.first):
+    kept = maps.calibration.fitted and not config.steps
+    if kept or not (config.calibration_crops and processes.first):
         return
     maps.calibration.reset()
     reliability = Reliability()

@@ -172,11 +172,18 @@ def test_finished_maps_are_calibrated_by_pairs_of_their_own_engine(small, paths,
     assert maps.calibration.gain.item() == again  # not calibrated twice over
 
 
-def test_maps_are_calibrated_only_if_that_is_asked_for(small, paths, tmp_path):
+@pytest.mark.parametrize("crops", [0, 4])
+def test_calibrated_maps_that_are_not_learned_on_are_kept(small, paths, tmp_path, crops):
     maps = small.map_network
     maps.calibration.gain.fill_(1.3)
-    run = run_of(paths, tmp_path, calibration_crops=0, steps=0)
-    map_training.calibrate_maps(run, maps)
-    assert maps.calibration.gain.item() == pytest.approx(1.3)
-    average = map_training.train_maps(run, maps, {})  # no steps: kept as it is
+    run = run_of(paths, tmp_path, photos=2, calibration_crops=crops, steps=0)
+    average = map_training.train_maps(run, maps, {})
+    map_training.calibrate_maps(run, average)
     assert average.calibration.gain.item() == pytest.approx(1.3)
+
+
+@pytest.mark.parametrize(("crops", "changed"), [(0, False), (4, True)])
+def test_maps_without_a_calibration_get_one_if_it_is_asked_for(small, paths, tmp_path, crops, changed):
+    maps = small.map_network.requires_grad_(False)
+    map_training.calibrate_maps(run_of(paths, tmp_path, photos=2, calibration_crops=crops, steps=0), maps)
+    assert maps.calibration.fitted is changed

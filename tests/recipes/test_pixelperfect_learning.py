@@ -83,10 +83,14 @@ def test_the_maps_of_the_run_are_the_average_of_its_last_checkpoint(smoke):
     assert state["step"] == 60
     stored = tensors_of(smoke / "pixelperfect.safetensors")
     average = {name.removeprefix("module."): t for name, t in state["averaged"].items() if name != "n_averaged"}
+    calibration = {average.pop(name).item() for name in ("calibration.gain", "calibration.faint")}
+    assert calibration == {1.0, 0.0}  # it is fitted afterwards
+    assert stored["map_network.calibration.gain"] != 1.0
     for name, tensor in average.items():
         weight = stored[f"map_network.{name}"]
         assert torch.equal(weight, tensor.to(weight.dtype)), name
-    assert any(not torch.equal(t, average[n.removeprefix("network.")]) for n, t in state["model"].items())
+    model = {name.removeprefix("network."): tensor for name, tensor in state["model"].items()}
+    assert any(not torch.equal(tensor, model[name]) for name, tensor in average.items())
 
 
 def test_the_score_can_be_trained_alone_on_finished_maps(smoke, photos, tmp_path):
@@ -99,6 +103,16 @@ def test_the_score_can_be_trained_alone_on_finished_maps(smoke, photos, tmp_path
     assert card["maps_from"].startswith(start.name)
     assert json.loads(card["config"])["maps"]["start"] == start.name
     assert str(smoke) not in json.dumps(card)
+
+
+def test_maps_that_are_learned_on_are_calibrated_anew(smoke, photos, tmp_path):
+    start = f"maps.start={smoke / 'pixelperfect.safetensors'}"
+    train(config_of(photos, tmp_path, start, *BRIEF, "maps.steps=2", "checkpoint_every=2", "score.steps=0"))
+    average = latest_checkpoint(tmp_path)["averaged"]
+    assert [average[f"module.calibration.{name}"].item() for name in ("gain", "faint")] == [1.0, 0.0]
+    name = "map_network.calibration.gain"
+    gains = {tensors_of(folder / "pixelperfect.safetensors")[name].item() for folder in (smoke, tmp_path)}
+    assert len(gains | {1.0}) == 3
 
 
 def test_a_score_that_learns_from_other_metrics(photos, tmp_path):
