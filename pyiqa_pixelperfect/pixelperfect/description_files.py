@@ -21,7 +21,9 @@ __all__ = ["DescribedBatch", "settings_tag"]
 def settings_tag(settings: str, maps: DistortionMapNet | None = None) -> str:
     """Tells descriptions from those of other sets, or by other maps; ``settings`` say what sets there are."""
     digest = hashlib.sha256(settings.encode())
-    for tensor in maps.state_dict().values() if maps else ():
+    for name, tensor in maps.state_dict().items() if maps else ():
+        if name.startswith("calibration."):
+            continue  # descriptions are of what was found before it
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

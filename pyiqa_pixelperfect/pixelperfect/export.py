@@ -45,7 +45,7 @@ class _Pair(nn.Module):
         # Of both at once: exporters take long to trace statistics, since their sizes depend on that of the picture.
         first, second = picture_statistics(both).chunk(2)
         pairs = describe_pairs(logits, first, second, unlike)
-        cells = torch.sigmoid(logits)
+        cells = self.maps.maps_of(logits)
         whole = F.interpolate(cells, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
         return self.score(pairs), whole[..., : image.shape[-2], : image.shape[-1]]
 

@@ -112,7 +112,7 @@ class FusionDecoder(nn.Module):
 class DistortionMapNet(nn.Module):
     """Siamese network for signed distortion maps, ``F(a, b) = sigmoid(c(g(a, b) - g(b, a)))``.
 
-    Here ``c`` is the ``calibration``, the identity while the network learns.
+    Here ``c`` is the ``calibration``, fitted when the network has learned; what reads logits, the score, does without.
 
     Args:
         families: number of map channels K.
@@ -163,8 +163,11 @@ class DistortionMapNet(nn.Module):
         """Fuse two encoded pyramids to logits of the map, (B, K, H/4, W/4), float32 or finer, with padding."""
         logits = self.head(self.decoder(image, reference))
         forth, back = logits.to(torch.promote_types(logits.dtype, torch.float32)).chunk(2)
-        calibrated: Tensor = self.calibration(torch.sub(forth, back) if self.antisymmetric else 2.0 * forth)
-        return calibrated
+        return torch.sub(forth, back) if self.antisymmetric else 2.0 * forth
+
+    def maps_of(self, logits: Tensor) -> Tensor:
+        """Calibrated maps in [0, 1] of logits from ``fuse``."""
+        return torch.sigmoid(self.calibration(logits))
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Predict the distortion map.
@@ -177,7 +180,7 @@ class DistortionMapNet(nn.Module):
             (B, K, ceil(H/4), ceil(W/4)) in [0, 1]; 0.5 = no difference, above = the image has more of the family.
         """
         logits = self.fuse(*split_pyramid(self.encode(torch.cat((image, reference)))))
-        return torch.sigmoid(crop_cells(logits, image.shape))
+        return self.maps_of(crop_cells(logits, image.shape))
 
 
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:

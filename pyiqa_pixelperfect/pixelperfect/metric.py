@@ -140,7 +140,8 @@ class PixelPerfect(nn.Module):
         pair = _pictures(image, reference)
         pairs, logits = describe(self.map_network, *pair)
         # The score is spread over the picture in the proportions of what the maps found, all families together.
-        found = torch.tanh(logits / 2.0).abs().sum(1, keepdim=True) + _FOUND_EVERYWHERE
+        signed = 2.0 * self.map_network.maps_of(logits) - 1.0
+        found = signed.abs().sum(1, keepdim=True) + _FOUND_EVERYWHERE
         cells = self.score_network(pairs).reshape(-1, 1, 1, 1) * found / found.mean((2, 3), keepdim=True)
         return _full_size(cells, pair[0].shape)
 
@@ -223,7 +224,9 @@ class PixelPerfect(nn.Module):
     def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
         height, width = size[-2:]
         if height * width > _FULL_MAPS:
-            return Comparison(score, logits.sigmoid_(), self.families, MAP_STRIDE, (height, width))
+            for family in logits.unbind(1):  # in place, one after the other, since all together take much memory
+                family.copy_(self.map_network.maps_of(family))
+            return Comparison(score, logits, self.families, MAP_STRIDE, (height, width))
         return Comparison(score, self._maps(logits, size), self.families, size=(height, width))
 
     def _read(self, picture: ImageInput, argument: str) -> Picture:
@@ -236,7 +239,7 @@ class PixelPerfect(nn.Module):
 
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
         # Maps are interpolated, not their logits: halfway between some amount and none is half of it.
-        return _full_size(torch.sigmoid(logits), size).contiguous()
+        return _full_size(self.map_network.maps_of(logits), size).contiguous()
 
 
 def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:

@@ -9,8 +9,9 @@ difference of what each of them has against the undamaged picture. Scores of pai
 Deviations from the paper, and why:
 
 * Anti-symmetry holds by construction: the verdict is ``tanh(u(a, b) - u(b, a))``, the severity does not know the order.
-* The score reads the maps, not the features below them. What the maps do not hold is the direction, and for that many
-  pairs are needed, each seen often: a small network on a few hundred numbers per pair, which are computed once.
+* The score reads the maps, before their calibration, not the features below them. What the maps do not hold is the
+  direction, and for that many pairs are needed, each seen often: a small network on a few hundred numbers per pair,
+  which are computed once.
 * Statistics of whole pictures come in beside the maps: see ``picture_statistics``. Their differences count, and only
   relative to one another: what a picture shows must not decide, and a faint change points where a strong one does.
 * How unusual each number is among undamaged photos counts, too, as in NIQE (Mittal et al., IEEE SPL 2013): of a gray
@@ -54,7 +55,7 @@ def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, unlike: Ten
     """Describe pairs by their maps, the statistics of their pictures and how unlike these are.
 
     Args:
-        logits: (B, K, h, w) of the maps, without cells of padding.
+        logits: (B, K, h, w) of the maps, not calibrated, without cells of padding.
         image: (B, STATISTICS), ``picture_statistics`` of the images.
         reference: likewise of the references.
         unlike: (B, DISSIMILARITIES), ``dissimilarity`` of both.

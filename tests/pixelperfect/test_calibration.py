@@ -114,6 +114,31 @@ def test_calibration_is_the_same_for_a_pair_in_either_order(small):
     assert (forth - 0.5).abs().max() > 0.01
 
 
+def test_maps_are_calibrated_everywhere_and_the_score_does_not_read_that(small, monkeypatch):
+    image, reference = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    logits = [small.map_network(image, reference).logit()]
+    before = small.compare(image, reference)
+    small.map_network.calibration.gain.fill_(1.3)
+    small.map_network.calibration.faint.fill_(0.6)
+    expected = curve(1.3, 0.6)(logits[0]).sigmoid()
+    torch.testing.assert_close(small.map_network(image, reference), expected)
+    after = small.compare(image, reference)
+    assert torch.equal(after.score, before.score)
+    full = torch.nn.functional.interpolate(expected, scale_factor=4.0, mode="bilinear")
+    torch.testing.assert_close(after.maps, full)
+    torch.testing.assert_close(small.maps(image, reference), full)
+    assert (after.maps - before.maps).abs().max() > 0.01
+    amounts = (2.0 * expected - 1.0).abs().sum(1).flatten()
+    density = torch.nn.functional.avg_pool2d(small.density(image, reference), 64)
+    torch.testing.assert_close(density.flatten(), after.score)
+    cells = small.density(image, reference)[0, 0, 2::4, 2::4].abs().flatten()  # near the middle of each cell
+    assert torch.corrcoef(torch.stack((cells, amounts)))[0, 1] > 0.95
+    monkeypatch.setattr("pyiqa_pixelperfect.pixelperfect.metric._FULL_MAPS", 64)
+    coarse = small.compare(image, reference)
+    assert coarse.stride == 4
+    torch.testing.assert_close(coarse.maps, expected)
+
+
 def test_weights_without_a_calibration_are_read_as_they_are(small, tmp_path):
     small.map_network.calibration.gain.fill_(1.3)
     small.save(tmp_path / "new.safetensors")

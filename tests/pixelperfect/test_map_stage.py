@@ -57,6 +57,9 @@ class Answers(torch.nn.Module):
     def fuse(self, image: list[Tensor], reference: list[Tensor]) -> Tensor:
         return self.answer
 
+    def maps_of(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
 
 def figures_of(target: Tensor, prediction: Tensor) -> dict[str, float]:
     amounts = torch.nn.functional.interpolate(2 * target - 1, scale_factor=4.0)
