@@ -39,7 +39,7 @@ __all__ = [
 BINS = 20  # over [-1, 1]
 AFFECTED = 0.05  # of true amounts, above which a cell counts as affected
 _CELL = 4  # px
-_NAMES = ("cells", "said", "true", "error", "affected", "affected error")
+_NAMES = ("cells", "said", "true", "size", "error", "affected", "affected error")
 _PROMISED = 0.05
 
 
@@ -66,8 +66,8 @@ def measure(
     """Compare pairs and sort cells into bins of the prediction.
 
     Returns:
-        (families, 2, bins, 6): first of all pairs, then of those that have the family, the number of cells, sums of
-        prediction, truth and absolute error, number of affected cells and sum of their absolute errors.
+        (families, 2, bins, 7): first of all pairs, then of those that have the family, the number of cells, sums of
+        prediction, truth, absolute truth and absolute error, number of affected cells and sum of their absolute errors.
     """
     sums = np.zeros((len(FAMILIES), 2, BINS, len(_NAMES)))
     for images, references, truths in pairs:
@@ -82,8 +82,9 @@ def measure(
 def by_family(sums: NDArray[np.float64]) -> pd.DataFrame:
     """One row per family: cells, mean absolute errors, bias, reliability gaps.
 
-    Of all pairs ``error``, ``bias``, the mean of prediction minus truth, and ``gap``, the mean over cells of how far
-    the mean truth of the bin of a cell is from the mean prediction in it. Of the pairs that have the family ``error
+    Of all pairs ``error``, ``nothing``, the error of saying that nothing is there, ``bias``, the mean of prediction
+    minus truth, and ``gap``, the mean over cells of how far the mean truth of the bin of a cell is from the mean
+    prediction in it. Of the pairs that have the family ``error
     present`` and ``gap present``, and ``error affected`` where it is there.
     """
     rows = []
@@ -95,6 +96,7 @@ def by_family(sums: NDArray[np.float64]) -> pd.DataFrame:
                     "family": name,
                     "cells": int(every["cells"].sum()),
                     "error": every["error"].sum() / every["cells"].sum(),
+                    "nothing": every["size"].sum() / every["cells"].sum(),
                     "bias": (every["said"] - every["true"]).sum() / every["cells"].sum(),
                     "gap": np.abs(every["said"] - every["true"]).sum() / every["cells"].sum(),
                     "error present": present["error"].sum() / present["cells"].sum(),
@@ -118,7 +120,7 @@ def reliability(sums: NDArray[np.float64]) -> pd.DataFrame:
 
 def overall(table: pd.DataFrame) -> dict[str, float]:
     """Means over the families that occurred, each with the same weight."""
-    columns = ("error", "gap", "error present", "gap present", "error affected")
+    columns = ("error", "nothing", "gap", "error present", "gap present", "error affected")
     return {name: float(table[name].mean()) for name in columns}
 
 
@@ -157,6 +159,6 @@ def draw_reliability(sums: NDArray[np.float64], path: Path) -> None:
 def _add(groups: NDArray[np.float64], said: NDArray[np.float64], true: NDArray[np.float64]) -> None:
     places = np.clip(((said + 1.0) * 0.5 * BINS).astype(np.int64), 0, BINS - 1)
     error, affected = np.abs(said - true), np.abs(true) > AFFECTED
-    columns = (None, said, true, error, affected.astype(np.float64), error * affected)
+    columns = (None, said, true, np.abs(true), error, affected.astype(np.float64), error * affected)
     added = np.stack([np.bincount(places, weights, minlength=BINS) for weights in columns], axis=1)
     groups[: 2 if true.any() else 1] += added

@@ -47,6 +47,7 @@ def test_the_truth_is_calibrated_and_half_of_it_is_not(photos, engine):
             assert row["error"] == pytest.approx(error.mean().item(), abs=1e-6)
             assert row["error present"] == pytest.approx(error_present.mean().item(), abs=1e-6)
             assert row["error affected"] == pytest.approx(error[cells.abs() > 0.05].mean().item(), abs=1e-6)
+            assert row["nothing"] == pytest.approx(cells.abs().mean().item(), abs=1e-6)
             assert row["bias"] == pytest.approx((slope - 1) * cells.mean().item(), abs=1e-6)
             # Every bin is off in one direction.
             assert row["gap"] == pytest.approx(error.mean().item(), abs=1e-6)
@@ -57,7 +58,7 @@ def test_the_truth_is_calibrated_and_half_of_it_is_not(photos, engine):
 def test_calibration_does_not_see_errors_that_cancel_within_a_bin():
     from benchmark import calibration
 
-    sums = np.zeros((len(FAMILIES), 2, calibration.BINS, 6))
+    sums = np.zeros((len(FAMILIES), 2, calibration.BINS, 7))
     calibration._add(sums[0], np.full(4, 0.52), np.array([0.32, 0.72, 0.52, 0.52]))
     row = calibration.by_family(sums).iloc[0]
     assert row["error"] == row["error present"] == pytest.approx(0.1)
@@ -67,7 +68,7 @@ def test_calibration_does_not_see_errors_that_cancel_within_a_bin():
 def test_calibration_tells_pairs_that_have_a_family_from_all():
     from benchmark import calibration
 
-    sums = np.zeros((len(FAMILIES), 2, calibration.BINS, 6))
+    sums = np.zeros((len(FAMILIES), 2, calibration.BINS, 7))
     calibration._add(sums[0], np.array([0.3, 0.5]), np.array([0.5, 0.5]))
     calibration._add(sums[0], np.array([0.1, -0.1, 0.0, 0.35, 0.0, 0.0]), np.zeros(6))
     row = calibration.by_family(sums).iloc[0]
