@@ -104,6 +104,9 @@ def test_files_hold_them_for_the_same_settings_and_the_part_of_the_maps_for_the_
     assert_equal(batch.sets(), expected)
     assert_equal(batch_in(tmp_path, small).sets(), expected)
     assert batch_in(tmp_path, small, "others").missing == (True, True)
+    small.map_network.calibration.gain += 0.1  # which comes after what is described
+    assert batch_in(tmp_path, small).missing == (False, False)
+    assert_equal(describe_sets(small.map_network, sets, JUDGED), expected)
     with torch.no_grad():
         small.map_network.head.weight[0, 0] += 1e-3
     assert batch_in(tmp_path, small).missing == (False, True)
