@@ -107,7 +107,6 @@ def calibrate_maps(run: Run, maps: DistortionMapNet) -> None:
     kept = maps.calibration.fitted and not config.steps
     if kept or not (config.calibration_crops and processes.first):
         return
-    maps.calibration.reset()
     reliability = Reliability()
     dataset = CropDataset(run.photos, data.crop, data.smallest_scale, run.config.seed)
     first, count = config.steps * processes.world, -(-config.calibration_crops // config.photos)
