@@ -84,8 +84,8 @@ def by_family(sums: NDArray[np.float64]) -> pd.DataFrame:
 
     Of all pairs ``error``, ``nothing``, the error of saying that nothing is there, ``bias``, the mean of prediction
     minus truth, and ``gap``, the mean over cells of how far the mean truth of the bin of a cell is from the mean
-    prediction in it. Of the pairs that have the family ``error
-    present`` and ``gap present``, and ``error affected`` where it is there.
+    prediction in it. Of the pairs that have the family ``error present`` and ``gap present``, and ``error affected``
+    where it is there.
     """
     rows = []
     with np.errstate(invalid="ignore", divide="ignore"):

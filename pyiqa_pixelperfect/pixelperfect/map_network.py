@@ -9,6 +9,7 @@ Deviations from the paper, and why:
 * A small convolutional encoder trained from scratch replaces SwinV2 + Mask2Former, so that the default metric needs
   no download, runs at any size and is quick on a CPU. Batch normalization folds into the convolutions at inference
   and, unlike group or layer normalization, never looks across the picture, which exact tiling needs.
+* Finished maps are calibrated: see ``calibration``.
 """
 
 from collections.abc import Sequence
