@@ -30,6 +30,7 @@ __all__ = ["PixelPerfect"]
 
 _FOUND_EVERYWHERE = 1e-4  # amount that every place has at least, so that a score has a place even where maps are silent
 _FULL_MAPS = 2**24  # pixels of the largest picture whose maps are brought to its full size: 56 bytes a pixel
+_ROWS = 16  # of cells of larger ones that are calibrated at a time
 
 
 class PixelPerfect(nn.Module):
@@ -224,8 +225,8 @@ class PixelPerfect(nn.Module):
     def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
         height, width = size[-2:]
         if height * width > _FULL_MAPS:
-            for family in logits.unbind(1):  # in place, one after the other, since all together take much memory
-                family.copy_(self.map_network.maps_of(family))
+            for rows in logits.split(_ROWS, dim=2):  # in place, a few at a time: what lies between takes memory
+                rows.copy_(self.map_network.maps_of(rows))
             return Comparison(score, logits, self.families, MAP_STRIDE, (height, width))
         return Comparison(score, self._maps(logits, size), self.families, size=(height, width))
 
