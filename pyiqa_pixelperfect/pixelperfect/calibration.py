@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 from torch import Tensor, nn
 
 __all__ = ["Calibration", "Reliability"]
@@ -87,6 +86,8 @@ class Reliability:
         Raises:
             ValueError: nothing was added.
         """
+        from scipy.optimize import least_squares  # 40 MB that whoever only reads maps has no use for
+
         if not self.sums[0].any():
             raise ValueError("a calibration needs maps")
         seen = self.sums[0] > 0
