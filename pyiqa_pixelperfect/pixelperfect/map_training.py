@@ -1,6 +1,6 @@
 """Stage 1 of training: the loop that teaches the map network, with checkpoints and a running average of the weights.
 
-The finished network is calibrated on crops that it has not seen.
+The finished network is calibrated on further crops of the same photos.
 """
 
 from typing import Any, cast
@@ -94,7 +94,7 @@ def train_maps(run: Run, maps: DistortionMapNet, resumed: dict[str, Any]) -> Dis
 
 @torch.no_grad()
 def calibrate_maps(run: Run, maps: DistortionMapNet) -> None:
-    """Calibrate the finished maps, in place, on the crops that follow those learned from; see ``calibration``.
+    """Calibrate the finished maps, in place, on the crops that follow those of this run; see ``calibration``.
 
     Maps that came calibrated and were not learned on stay as they are. The first process does it alone: it takes a
     minute, and the others are given its network before they describe sets.
