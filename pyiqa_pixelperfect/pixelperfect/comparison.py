@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ImageError
 from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.pixelperfect.map_cells import cells_to_pixels
 from pyiqa_pixelperfect.summary import Summary, summarize
 
 __all__ = ["Comparison", "Ranking"]
@@ -69,10 +69,9 @@ class Comparison:
         (first, last), (start, end) = (self._cells(*span) for span in ((top, bottom), (left, right)))
         # As for whole maps; cells next to the part count, those beyond do not.
         cells = self.maps[..., first:last, start:end]
-        full = F.interpolate(cells, scale_factor=float(self.stride), mode="bilinear", align_corners=False)
         top, bottom = top - first * self.stride, bottom - first * self.stride
         left, right = left - start * self.stride, right - start * self.stride
-        return full[..., top:bottom, left:right]
+        return cells_to_pixels(cells, (bottom, right), self.stride)[..., top:, left:]
 
     def _cells(self, start: int, end: int) -> tuple[int, int]:
         """Cells that pixels of a span, and what is interpolated between, need."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.errors import ConfigError, MissingDependencyError
 from pyiqa_pixelperfect.images import MINIMUM_SIZE
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
-from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, crop_cells, split_pyramid
+from pyiqa_pixelperfect.pixelperfect.map_cells import cells_to_pixels, crop_cells
+from pyiqa_pixelperfect.pixelperfect.map_network import split_pyramid
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import describe_pairs
@@ -45,9 +45,7 @@ class _Pair(nn.Module):
         # Of both at once: exporters take long to trace statistics, since their sizes depend on that of the picture.
         first, second = picture_statistics(both).chunk(2)
         pairs = describe_pairs(logits, first, second, unlike)
-        cells = self.maps.maps_of(logits)
-        whole = F.interpolate(cells, scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
-        return self.score(pairs), whole[..., : image.shape[-2], : image.shape[-1]]
+        return self.score(pairs), cells_to_pixels(self.maps.maps_of(logits), image.shape)
 
 
 def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:

@@ -24,11 +24,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from pyiqa_pixelperfect.pixelperfect.calibration import Calibration
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import STRIDE, ConvBlock, Encoder
 from pyiqa_pixelperfect.pixelperfect.inference import plus_and_minus, plus_enlarged
+from pyiqa_pixelperfect.pixelperfect.map_cells import crop_cells
 
-__all__ = ["MAP_STRIDE", "DistortionMapNet", "FusionDecoder", "PairFusion", "crop_cells", "pad_to_multiple",
-           "split_pyramid"]  # fmt: skip
-
-MAP_STRIDE = 4  # one map cell per 4x4 pixels
+__all__ = ["DistortionMapNet", "FusionDecoder", "PairFusion", "pad_to_multiple", "split_pyramid"]
 
 
 class PairFusion(nn.Module):
@@ -197,10 +195,3 @@ def split_pyramid(pyramid: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]
     """Split the pyramid of 2B stacked images into those of the first and of the last B."""
     halves = [level.chunk(2) for level in pyramid]
     return [first for first, _ in halves], [last for _, last in halves]
-
-
-def crop_cells(cells: Tensor, size: Sequence[int]) -> Tensor:
-    """Cut cells that lie wholly in the padding off a (B, C, h, w) map; ``size`` ends in (H, W) pixels."""
-    height, width = size[-2], size[-1]
-    # Not -(-height // MAP_STRIDE): exporters round quotients toward zero.
-    return cells[..., : (height + MAP_STRIDE - 1) // MAP_STRIDE, : (width + MAP_STRIDE - 1) // MAP_STRIDE]

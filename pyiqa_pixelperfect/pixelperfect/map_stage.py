@@ -15,7 +15,8 @@ from pyiqa_pixelperfect.distortions.counter import planned_uniform
 from pyiqa_pixelperfect.distortions.versions import Versions
 from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
 from pyiqa_pixelperfect.pixelperfect.losses import family_loss, map_loss, map_target
-from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 
 __all__ = ["MapStage", "fuse_pairs", "logits_and_truth", "map_figures", "mean_figures", "swapped_pairs"]
 

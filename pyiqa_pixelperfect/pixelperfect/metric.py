@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -19,7 +18,8 @@ from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import ImageInput, as_picture, check_pair, match_pictures
 from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
-from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE, cells_to_pixels
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all, unlike_in
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.stored import Precision, read_networks, write_networks
@@ -144,7 +144,7 @@ class PixelPerfect(nn.Module):
         signed = 2.0 * self.map_network.maps_of(logits) - 1.0
         found = signed.abs().sum(1, keepdim=True) + _FOUND_EVERYWHERE
         cells = self.score_network(pairs).reshape(-1, 1, 1, 1) * found / found.mean((2, 3), keepdim=True)
-        return _full_size(cells, pair[0].shape)
+        return cells_to_pixels(cells, pair[0].shape)
 
     @torch.no_grad()
     def compare(self, image: ImageInput, reference: ImageInput, *, tile: int | None = None) -> Comparison:
@@ -239,18 +239,10 @@ class PixelPerfect(nn.Module):
         return tile_side(picture.height, picture.width, self.map_network.context, pictures=pictures)
 
     def _maps(self, logits: Tensor, size: torch.Size) -> Tensor:
-        # Maps are interpolated, not their logits: halfway between some amount and none is half of it.
-        return _full_size(self.map_network.maps_of(logits), size).contiguous()
+        return cells_to_pixels(self.map_network.maps_of(logits), size).contiguous()
 
 
 def _pictures(image: Tensor, reference: Tensor) -> tuple[Picture, Picture]:
     """Tensors that may leave the range a little, as those under optimization do."""
     first, second = check_pair(image, reference, check_range=False)
     return Picture(first), Picture(second)
-
-
-def _full_size(cells: Tensor, size: torch.Size) -> Tensor:
-    """Interpolate (B, C, h, w) cells to the (H, W) pixels they cover; the last cell may reach past the picture."""
-    # Planes one after the other, as users expect them and interpolation is quickest with.
-    whole = F.interpolate(cells.contiguous(), scale_factor=float(MAP_STRIDE), mode="bilinear", align_corners=False)
-    return whole[..., : size[-2], : size[-1]]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ImageError
 from pyiqa_pixelperfect.pictures import Picture
-from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE
+from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription
 
 __all__ = ["CellMap", "CellMeans", "Tile", "TiledNetwork", "encode_tile", "fuse_tile", "tile_side", "tiles_of"]

@@ -18,7 +18,8 @@ from pyiqa_pixelperfect.pixelperfect.config import PixelPerfectConfig
 from pyiqa_pixelperfect.pixelperfect.consensus import judge_versions
 from pyiqa_pixelperfect.pixelperfect.described import describe_sets
 from pyiqa_pixelperfect.pixelperfect.losses import map_target
-from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE, DistortionMapNet
+from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_stage import map_figures, mean_figures
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.score_stage import ordered_share

@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import Encoder
 from pyiqa_pixelperfect.pixelperfect.dissimilarity import dissimilarity, view_of
 from pyiqa_pixelperfect.pixelperfect.folding import fold_normalization
-from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, PairFusion, crop_cells
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet, PairFusion
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet, describe_pairs
@@ -211,10 +211,3 @@ def test_sides_are_padded_by_replication(small):
     padded = F.pad(images, (0, 14, 0, 24), mode="replicate")
     for level, expected in zip(small.map_network.encode(images), small.map_network.encoder(padded), strict=True):
         assert torch.allclose(level, expected, rtol=0, atol=1e-5)
-
-
-def test_padding_does_not_count():
-    """Cells that lie wholly in the padding are cut off."""
-    grid = torch.arange(24.0).reshape(1, 1, 4, 6)
-    assert torch.equal(crop_cells(grid, (1, 3, 9, 20)), grid[..., :3, :5])
-    assert torch.equal(crop_cells(grid, (1, 3, 16, 24)), grid)

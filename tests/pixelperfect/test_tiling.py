@@ -14,7 +14,7 @@ from pyiqa_pixelperfect.pictures import Picture
 from pyiqa_pixelperfect.pixelperfect import metric as metric_module
 from pyiqa_pixelperfect.pixelperfect import tiling
 from pyiqa_pixelperfect.pixelperfect.conv_encoder import CONTEXT, STRIDE
-from pyiqa_pixelperfect.pixelperfect.map_network import MAP_STRIDE
+from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistics
 from pyiqa_pixelperfect.pixelperfect.tiling import tiles_of
 
