@@ -133,7 +133,7 @@ def ladder_targets(rows: pd.DataFrame) -> list[Target]:
 def _row(metric: ScoreMetric, ladder: Ladder, device: str) -> dict[str, object]:
     steps = ladder.steps.to(device)
     with torch.inference_mode():
-        scores = metric(steps, steps[:1].expand_as(steps).contiguous()).float().cpu()
+        scores = metric(steps, steps[:1].expand_as(steps)).float().cpu()
     changed = (ladder.steps[1:] != ladder.steps[:-1]).flatten(1).any(dim=1)
     falls = scores[1:] < scores[:-1]  # a NaN falls nowhere
     return {

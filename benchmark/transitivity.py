@@ -2,8 +2,9 @@
 
 Each photo gets several versions by different tools, and the clean photo is one more. For every triple a, b, c of them
 the direct score ``S(a, c)`` is compared with the detour ``S(a, b) + S(b, c)``: both should say the same of which is
-better, unless one of them calls it a tie. And ranking the versions against one another, by the mean score of each
-against the others, should agree with ranking them against the clean photo.
+better, unless one of them calls it a tie. And ranking the versions without the clean photo, as ``PixelPerfect.rank``
+does where it gets no reference, should agree with ranking them against the clean photo; if that is among them, it
+should be found.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -21,6 +23,7 @@ from benchmark.schema import Target
 from benchmark.statistics import interval, resample_groups
 from benchmark.tool_versions import some_versions
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.ranking import least_beaten
 from pyiqa_pixelperfect.summary import TIE
 
 __all__ = ["figures_of", "measure", "photo_row", "transitivity_targets", "triples"]
@@ -48,13 +51,15 @@ def photo_row(pairwise: Matrix) -> dict[str, float]:
     Returns:
         ``triples`` outside ties and how many of them are ``consistent``; ``cycles`` among all ``triads`` (a beats b
         beats c beats a); ``gap``, mean of |S(a, c) - S(a, b) - S(b, c)| over mean |S(a, c)|; ``agreement``, Spearman's
-        correlation of the two rankings of the N versions; ``best``, 1 if both name the same as best.
+        correlation of the two rankings of the N versions; ``best``, 1 if both name the same as best; ``found``, 1 if
+        the clean photo, when it is among the versions, stands in for the reference.
     """
     direct, detour = triples(pairwise)
     told = (np.abs(direct) >= TIE) & (np.abs(detour) >= TIE)
     triads = list(combinations(range(len(pairwise)), 3))
     cycles = sum(_is_cycle(pairwise, triad) for triad in triads)
-    among, against = pairwise[1:, 1:].mean(axis=1), pairwise[1:, 0]
+    versions, against = pairwise[1:, 1:], pairwise[1:, 0]
+    among = versions[:, least_beaten(torch.from_numpy(versions))]
     return {
         "triples": int(told.sum()),
         "consistent": int((np.sign(direct) == np.sign(detour))[told].sum()),
@@ -63,6 +68,7 @@ def photo_row(pairwise: Matrix) -> dict[str, float]:
         "gap": float(np.abs(direct - detour).mean() / np.abs(direct).mean()),
         "agreement": float(stats.spearmanr(among, against).statistic),
         "best": float(among.argmax() == against.argmax()),
+        "found": float(least_beaten(torch.from_numpy(pairwise)) == 0),
     }
 
 
@@ -82,6 +88,7 @@ def figures_of(rows: pd.DataFrame, *, repeats: int = 1000, seed: int = 0) -> dic
         "gap": lambda part: part["gap"].mean(),
         "agreement": lambda part: part["agreement"].mean(),
         "best": lambda part: part["best"].mean(),
+        "found": lambda part: part["found"].mean(),
     }
     found = {}
     for name, statistic in statistics.items():

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     )
     from pyiqa_pixelperfect.families import FAMILIES
     from pyiqa_pixelperfect.grepq.metric import GRepQ
-    from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
+    from pyiqa_pixelperfect.pixelperfect.comparison import Comparison
     from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+    from pyiqa_pixelperfect.pixelperfect.ranking import Ranking
 
 __version__ = "0.1.0"
 
@@ -56,7 +57,7 @@ _HOMES = {
     "Comparison": "pyiqa_pixelperfect.pixelperfect.comparison",
     "GRepQ": "pyiqa_pixelperfect.grepq.metric",
     "PixelPerfect": "pyiqa_pixelperfect.pixelperfect.metric",
-    "Ranking": "pyiqa_pixelperfect.pixelperfect.comparison",
+    "Ranking": "pyiqa_pixelperfect.pixelperfect.ranking",
 }
 
 

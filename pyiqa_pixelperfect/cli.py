@@ -66,6 +66,9 @@ def compare(
 def rank(
     reference: Annotated[Path, typer.Argument(help="What all are compared with.")],
     images: Annotated[list[Path], typer.Argument(help="Versions of it to rank.")],
+    no_reference: Annotated[
+        bool, typer.Option("--no-reference", help="The original is not at hand: the first picture is one more version.")
+    ] = False,
     out: Out = None,
     json: Json = False,
     weights: Weights = None,
@@ -74,7 +77,8 @@ def rank(
     """Rank IMAGES, versions of the picture REFERENCE, best first."""
     from pyiqa_pixelperfect.commands import rank as command
 
-    command.rank(reference, images, out or [], json, weights, device)
+    versions = [reference, *images] if no_reference else images
+    command.rank(None if no_reference else reference, versions, out or [], json, weights, device)
 
 
 @app.command()

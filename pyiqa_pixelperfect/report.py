@@ -87,7 +87,7 @@ def ranking_page(
     """Render a ranking as a page.
 
     Args:
-        reference: ``(1, 3, H, W)`` in ``[0, 1]``.
+        reference: ``(1, 3, H, W)`` in ``[0, 1]``; where there is none, the candidate that stands in for it.
         candidates: N pictures of the same shape.
         ranking: what ``PixelPerfect.rank`` returned for them.
         summaries: what differs from the reference, per candidate, by position.
@@ -124,6 +124,7 @@ def ranking_page(
         "ranking.html.j2",
         rows=rows,
         cells=cells,
+        stands_in=ranking.stands_in is not None,
         reference={"name": reference_name, "uri": _picture_uri(reference[0], RANKED_SIDE)},
         size=size or reference.shape[-2:],
         footer=footer or {},

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.errors import ConfigError
 from pyiqa_pixelperfect.families import FAMILIES
-from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
+from pyiqa_pixelperfect.pixelperfect.comparison import Comparison
+from pyiqa_pixelperfect.pixelperfect.ranking import Ranking
 from pyiqa_pixelperfect.plots import (
     comparison_figure,
     gallery_figure,
@@ -133,6 +134,14 @@ def test_ranking_figure_is_readable(count: int, height: int, width: int) -> None
     figure = ranking_figure(reference, [image] * count, ranking, names)
     check_layout(figure)
     assert any(text.startswith("Best: 0_holiday") for text, _ in words(figure))
+    without = Ranking(list(range(count)), scores, scores[:, None] - scores[None], stands_in=count - 1)
+    figure = ranking_figure(image, [image] * count, without, names)
+    check_layout(figure)
+    texts = [text for text, _ in words(figure)]
+    assert "stands in as reference" in texts
+    assert any(text.startswith(f"{count - 1}_holi") for text in texts)
+    assert any(text.startswith(f"score against {count - 1}_holiday") for text in texts)
+    assert not any("the reference" in text for text in texts)
 
 
 def test_sheets_are_readable() -> None:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pyiqa_pixelperfect.families import FAMILIES, family_index
 from pyiqa_pixelperfect.images import as_image
-from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
+from pyiqa_pixelperfect.pixelperfect.comparison import Comparison
+from pyiqa_pixelperfect.pixelperfect.ranking import Ranking
 from pyiqa_pixelperfect.report import comparison_page, ranking_page, save_page
 
 EVIL = "<script>alert('x')</script>\"&.png"
@@ -155,6 +156,17 @@ def test_ranking_page_lists_best_first() -> None:
     assert page.text.count("image is worse: more compression") == 2
     assert page.text.index("+0.70") < page.text.index("\N{MINUS SIGN}0.70")  # the winner's row comes first
     assert len(page.all("script")) == 1
+
+
+def test_ranking_page_without_a_reference_tells_what_stands_in() -> None:
+    image, other = pair()
+    ranking = Ranking([1, 0], torch.tensor([-0.5, 0.0]), torch.tensor([[0.0, -0.5], [0.5, 0.0]]), stands_in=1)
+    summaries = [compared().summary()] * 2
+    page = Page(ranking_page(other, [image, other], ranking, summaries, names=["a.png", EVIL], reference_name=EVIL))
+    assert f"compared with each other; of these {EVIL} stands in for the reference" in page.text
+    assert f"score: 0 equals {EVIL}, above 0 is better" in page.text
+    assert f"against {EVIL}" in page.text
+    assert "against the reference" not in page.text
 
 
 def test_saving_makes_folders(tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
-"""What a comparison gives back: `Comparison` for a batch of pairs, `Ranking` for several versions of one picture.
+"""What a comparison of pictures in pairs gives back.
 
 Pixel Perfect (arXiv 2605.02863) answers with two things: a map per distortion family, ``F`` in ``[0, 1]`` with 0.5
-for "no difference", and a relational score ``S``, positive where the image is better than its reference. These
-classes hold both and put them into words.
+for "no difference", and a relational score ``S``, positive where the image is better than its reference.
+``Comparison`` holds both and puts them into words.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.pixelperfect.map_cells import cells_to_pixels
 from pyiqa_pixelperfect.summary import Summary, summarize
 
-__all__ = ["Comparison", "Ranking"]
+__all__ = ["Comparison"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,76 +101,3 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Comparison(score={self.score.tolist()}, maps={tuple(self.maps.shape)})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Ranking:
-    """Several versions of one picture, best first.
-
-    Attributes:
-        order: positions of the candidates, best first.
-        scores: ``(N,)``, each candidate against the reference; > 0: better than the reference.
-        pairwise: ``(N, N)``; ``pairwise[i, j]`` is the score of candidate i against candidate j, so it is
-            antisymmetric with a diagonal of 0.
-        summaries: each candidate against the reference in words and numbers, by position; may be left out.
-    """
-
-    order: list[int]
-    scores: Tensor
-    pairwise: Tensor
-    summaries: Sequence[Summary] = ()
-
-    def __post_init__(self) -> None:
-        count = len(self.order)
-        fits = tuple(self.scores.shape) == (count,) and tuple(self.pairwise.shape) == (count, count)
-        if not fits or sorted(self.order) != list(range(count)):
-            got = f"order {self.order}, scores {tuple(self.scores.shape)}, pairwise {tuple(self.pairwise.shape)}"
-            raise ImageError("order", "a permutation of N with scores (N,) and pairwise (N, N)", got)
-
-    @property
-    def best(self) -> int:
-        """Position of the best candidate."""
-        return self.order[0]
-
-    @property
-    def wins(self) -> list[int]:
-        """How many of the other candidates each candidate beats, by position."""
-        return [int(count) for count in (self.pairwise > 0).sum(dim=1).tolist()]
-
-    def to_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for ``json.dumps``, best candidate first.
-
-        Args:
-            names: one per candidate, by position; their numbers by default.
-        """
-        names = self._names(names)
-        wins = self.wins
-        rows = [
-            {"rank": rank, "name": names[i], "position": i, "score": self.scores[i].item(), "wins": wins[i]}
-            for rank, i in enumerate(self.order, start=1)
-        ]
-        return {"ranking": rows, "names": list(names), "pairwise": self.pairwise.tolist()}
-
-    def table(self, names: Sequence[str] | None = None) -> str:
-        """Return an aligned text table, best candidate first; `names` as for `to_dict`."""
-        rows = self.to_dict(names)["ranking"]
-        width = max([len(row["name"]) for row in rows] + [len("candidate")])
-        lines = [f"rank  {'candidate':<{width}}  {'score':>8}  {'beats':>5}"]
-        lines += [f"{row['rank']:>4}  {row['name']:<{width}}  {row['score']:>+8.3f}  {row['wins']:>5}" for row in rows]
-        return "\n".join(lines)
-
-    def _names(self, names: Sequence[str] | None) -> Sequence[str]:
-        if names is None:
-            return [f"candidate {position}" for position in range(len(self.order))]
-        if len(names) != len(self.order):
-            raise ImageError("names", f"{len(self.order)} names", f"{len(names)}", "Name every candidate once.")
-        return names
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def __repr__(self) -> str:
-        return f"Ranking(order={self.order}, scores={self.scores.tolist()})"

@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.backbones import seeded_weights
-from pyiqa_pixelperfect.errors import ImageError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.images import ImageInput, as_picture, check_pair, match_pictures
 from pyiqa_pixelperfect.pictures import Picture
-from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
+from pyiqa_pixelperfect.pixelperfect.candidates import as_candidates
+from pyiqa_pixelperfect.pixelperfect.comparison import Comparison
 from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE, cells_to_pixels
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all, unlike_in
+from pyiqa_pixelperfect.pixelperfect.ranking import Ranking, least_beaten
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.stored import Precision, read_networks, write_networks
 from pyiqa_pixelperfect.pixelperfect.tiling import tile_side
@@ -168,46 +168,40 @@ class PixelPerfect(nn.Module):
         return self._comparison(self.score_network(pairs), logits, first.shape)
 
     @torch.no_grad()
-    def rank(self, candidates: Sequence[ImageInput], reference: ImageInput, *, tile: int | None = None) -> Ranking:
+    def rank(
+        self, candidates: Sequence[ImageInput], reference: ImageInput | None = None, *, tile: int | None = None
+    ) -> Ranking:
         """Rank versions of a picture, best first, against a reference and against one another.
 
-        Every picture is encoded once.
+        Without a reference, the candidate that no other beats by much stands in for it: see ``ranking``. Every picture
+        is encoded once, without a reference twice.
 
         Args:
             candidates: at least one picture, each of the size of the reference.
-            reference: one picture.
+            reference: one picture; ``None`` if the original is not at hand.
             tile: as for ``compare``.
 
         Raises:
             ImageError: no candidates, or as ``compare``.
         """
-        if isinstance(candidates, str | os.PathLike | Image.Image):
-            got = f"a single {type(candidates).__name__}"
-            raise ImageError("candidates", "a sequence of pictures", got, "Put it into a list.")
-        if not len(candidates):
-            raise ImageError("candidates", "at least one picture", "none")
-        last = self._read(reference, "reference")
-        if len(last) != 1:
-            raise ImageError("reference", "one picture", f"a batch of {len(last)}", "Rank them one by one.")
-        pictures = [*(self._read(candidate, f"candidates[{i}]") for i, candidate in enumerate(candidates)), last]
-        for index, picture in enumerate(pictures):
-            if picture.shape != last.shape:
-                expected = f"one picture of the size of the reference, {tuple(last.shape)}"
-                raise ImageError(f"candidates[{index}]", expected, str(tuple(picture.shape)))
-        count = len(pictures) - 1
-        # Against the reference, and each against those before it: the other half follows from anti-symmetry.
-        pairs = [(i, j) for i in range(count) for j in (*range(i), count)]
-        described, cells = describe_all(self.map_network, pictures, pairs, tile or self._tile_side(last, len(pictures)))
-        found = {pair: self.score_network(part)[0] for pair, part in zip(pairs, described, strict=True)}
-        scores = torch.stack([found[i, count] for i in range(count)])
-        pairwise = scores.new_zeros(count, count)
-        for i in range(count):
-            for j in range(i):
-                pairwise[i, j] = found[i, j]
-                pairwise[j, i] = -found[i, j]
+        pictures = [self._at_hand(picture) for picture in as_candidates(candidates, reference)]
+        count = len(candidates)
+        # Each against those before it: the other half follows from anti-symmetry.
+        each, against = [(i, j) for i in range(count) for j in range(i)], [(i, count) for i in range(count)]
+        stands_in = None
+        if reference is None:
+            found, _ = self._scores(pictures, each, tile)
+            stands_in = least_beaten(self._pairwise(found, count))
+            pictures.append(pictures[stands_in])
+            scored, cells = self._scores(pictures, against, tile)
+            found |= scored
+        else:
+            found, cells = self._scores(pictures, each + against, tile)
+        scores = torch.stack([found[pair] for pair in against])
         order = sorted(range(count), key=lambda i: -scores[i].item())
-        summaries = [self._comparison(scores[i : i + 1], cells[i], last.shape).summary() for i in range(count)]
-        return Ranking(order=order, scores=scores, pairwise=pairwise, summaries=summaries)
+        size = pictures[0].shape
+        summaries = [self._comparison(scores[i : i + 1], cells[i], size).summary() for i in range(count)]
+        return Ranking(order, scores, self._pairwise(found, count), summaries, stands_in)
 
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile in place what takes most of the time, encoder and decoder, by ``torch.compile``.
@@ -222,6 +216,23 @@ class PixelPerfect(nn.Module):
         self.map_network.encoder.compile(*args, **options)
         self.map_network.decoder.compile(*args, **options)
 
+    def _scores(
+        self, pictures: Sequence[Picture], pairs: Sequence[tuple[int, int]], tile: int | None
+    ) -> tuple[dict[tuple[int, int], Tensor], list[Tensor]]:
+        """Score of each pair, and the logits that ``describe_all`` returns."""
+        tile = tile or self._tile_side(pictures[0], len(pictures))
+        described, cells = describe_all(self.map_network, pictures, pairs, tile)
+        return {pair: self.score_network(part)[0] for pair, part in zip(pairs, described, strict=True)}, cells
+
+    def _pairwise(self, scores: Mapping[tuple[int, int], Tensor], count: int) -> Tensor:
+        """(count, count) scores of row against column, from those of each against those before it."""
+        pairwise = torch.zeros(count, count, device=self.map_network.head.weight.device)
+        for i in range(count):
+            for j in range(i):
+                pairwise[i, j] = scores[i, j]
+                pairwise[j, i] = -scores[i, j]
+        return pairwise
+
     def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
         height, width = size[-2:]
         if height * width > _FULL_MAPS:
@@ -231,7 +242,10 @@ class PixelPerfect(nn.Module):
         return Comparison(score, self._maps(logits, size), self.families, size=(height, width))
 
     def _read(self, picture: ImageInput, argument: str) -> Picture:
-        return as_picture(picture, argument).to(self.map_network.head.weight.device)
+        return self._at_hand(as_picture(picture, argument))
+
+    def _at_hand(self, picture: Picture) -> Picture:
+        return picture.to(self.map_network.head.weight.device)
 
     def _tile_side(self, picture: Picture, pictures: int = 2) -> int | None:
         if torch.is_grad_enabled() or torch.compiler.is_compiling():

@@ -36,11 +36,15 @@ class Ranked(Protocol):
 
     @property
     def scores(self) -> Tensor:
-        """``(N,)``, each candidate against the reference."""
+        """``(N,)``, each candidate against the reference, or what stands in for it."""
 
     @property
     def pairwise(self) -> Tensor:
         """``(N, N)``, each candidate against each other."""
+
+    @property
+    def stands_in(self) -> int | None:
+        """Position of the candidate that stands in for the reference, if one has to."""
 
 
 def ranking_figure(
@@ -49,7 +53,7 @@ def ranking_figure(
     """Draw a ranking.
 
     Args:
-        reference: ``(1, 3, H, W)`` in ``[0, 1]``.
+        reference: ``(1, 3, H, W)`` in ``[0, 1]``; where there is none, the candidate that stands in for it.
         candidates: N pictures of the same shape.
         ranking: what ``PixelPerfect.rank`` returned for them.
         names: what to call the candidates, by position.
@@ -69,7 +73,9 @@ def ranking_figure(
     best = shorten(names[order[0]], 60)
     sheet.text(MARGIN, MARGIN - 0.08, f"Best: {best}", 16, fontweight="bold")
 
-    panels = [(reference[0], "reference", "compared with all", MUTED)]
+    stands_in = None if ranking.stands_in is None else names[ranking.stands_in]
+    words = "compared with all" if stands_in is None else "stands in as reference"
+    panels = [(reference[0], stands_in or "reference", words, MUTED)]
     for rank, position in enumerate(shown, start=1):
         score = float(ranking.scores[position])
         panels.append((candidates[position][0], f"{rank}. {names[position]}", f"score {number(score)}", INK))
@@ -82,13 +88,16 @@ def ranking_figure(
 
     top = head + thumbnails + 0.6
     labels = [shorten(names[position], 26) for position in order]
-    _draw_scores(sheet, [float(ranking.scores[position]) for position in order], labels, top, lower)
+    scores = [float(ranking.scores[position]) for position in order]
+    _draw_scores(sheet, scores, labels, shorten(stands_in or "the reference", 40), top, lower)
     _draw_pairs(sheet, ranking, order, top, side)
     return sheet.figure
 
 
-def _draw_scores(sheet: Sheet, scores: Sequence[float], labels: Sequence[str], top: float, height: float) -> None:
-    sheet.text(MARGIN, top - 0.3, "score against the reference", 10, fontweight="bold")
+def _draw_scores(
+    sheet: Sheet, scores: Sequence[float], labels: Sequence[str], other: str, top: float, height: float
+) -> None:
+    sheet.text(MARGIN, top - 0.3, f"score against {other}", 10, fontweight="bold")
     axes = sheet.axes(MARGIN + 2.0, top, 4.0, height)
     places = range(len(scores))
     axes.barh(places, scores, 0.6, color=[MORE if score > 0 else LESS for score in scores], linewidth=0)
@@ -109,7 +118,7 @@ def _draw_scores(sheet: Sheet, scores: Sequence[float], labels: Sequence[str], t
         align = "left" if score >= 0 else "right"
         shift = 0.02 * (high - low) * (1 if score >= 0 else -1)
         axes.text(score + shift, place, number(score), fontsize=8, va="center", ha=align)
-    axes.set_xlabel("below 0: worse than the reference, 0: equal, above 0: better", fontsize=8, color=MUTED)
+    axes.set_xlabel("below 0: worse, 0: equal, above 0: better", fontsize=8, color=MUTED)
 
 
 def _draw_pairs(sheet: Sheet, ranking: Ranked, order: Sequence[int], top: float, side: float) -> None:

@@ -92,7 +92,23 @@ def test_scores_that_are_differences_are_transitive():
     assert (row["cycles"], row["triads"]) == (0, 10)
     assert row["gap"] == pytest.approx(0.0)
     assert row["agreement"] == pytest.approx(1.0)
-    assert row["best"] == 1.0
+    assert (row["best"], row["found"]) == (1.0, 1.0)
+
+
+def test_without_the_clean_photo_versions_are_ranked_as_the_metric_does():
+    """Means of each row would name version 2 the best: it wins against the damaged ones by more."""
+    from benchmark import transitivity
+
+    pairwise = np.zeros((5, 5))
+    pairwise[0, 1:] = 0.1, 0.2, 0.5, 0.6  # the clean photo against its versions
+    pairwise[1, 2:], pairwise[2, 3:], pairwise[3, 4] = (0.1, 0.3, 0.4), 0.9, 0.1
+    row = transitivity.photo_row(pairwise - pairwise.T)
+    assert row["agreement"] == pytest.approx(1.0)
+    assert (row["best"], row["found"]) == (1.0, 1.0)
+    pairwise[0, 4] = -0.6  # a version that is called better than the clean photo, which is then not the least beaten
+    row = transitivity.photo_row(pairwise - pairwise.T)
+    assert row["agreement"] == pytest.approx(stats.spearmanr([0, -1, -3, -4], [-1, -2, -5, 6]).statistic)
+    assert (row["best"], row["found"]) == (0.0, 0.0)
 
 
 def test_rock_paper_scissors_is_not():

@@ -68,3 +68,15 @@ def test_rank_prints_and_writes(run) -> None:
     assert [row["position"] for row in data["ranking"]] == ranking.order
     verdicts = {row["name"]: row["verdict"] for row in data["ranking"]}
     assert verdicts["reference.png"] == "image and reference look the same"
+
+
+def test_rank_without_a_reference_takes_the_first_picture_as_one_more_version(run) -> None:
+    files = ["a.jpg", "reference.png", "b.png"]
+    ranking = PixelPerfect.load("weights.safetensors").rank(files)
+    result = run("rank", "--no-reference", *files, "--out", "r.html", "--out", "r.png", *WEIGHTS)
+    assert result.out == ranking.table(files) + "\n"
+    assert result.out.splitlines()[-1] == f"no reference: {files[ranking.stands_in]} stands in for it"
+    assert f"of these {files[ranking.stands_in]} stands in" in Path("r.html").read_text(encoding="utf-8")
+    data = json.loads(run("rank", "--no-reference", *files, "--json", *WEIGHTS).out)
+    assert (data["reference"], data["stands_in"]) == (None, files[ranking.stands_in])
+    assert [row["position"] for row in data["ranking"]] == ranking.order

@@ -8,14 +8,11 @@ import torch
 
 from pyiqa_pixelperfect.errors import ImageError
 from pyiqa_pixelperfect.families import FAMILIES
-from pyiqa_pixelperfect.pixelperfect.comparison import Comparison, Ranking
+from pyiqa_pixelperfect.pixelperfect.comparison import Comparison
 
 MAPS = torch.full((2, len(FAMILIES), 40, 48), 0.5)
 MAPS[0, 0] = 0.75
 COMPARISON = Comparison(torch.tensor([-1.0, 0.0]), MAPS)
-RANKING = Ranking(
-    [2, 0, 1], torch.tensor([0.1, -0.5, 0.3]), torch.tensor([[0, 0.6, -0.2], [-0.6, 0, -0.8], [0.2, 0.8, 0]])
-)
 
 
 def test_signed_is_centered_on_equal() -> None:
@@ -52,26 +49,3 @@ def test_results_are_frozen() -> None:
 def test_shapes_that_do_not_fit_are_refused(scores: tuple[int, ...], maps: tuple[int, ...]) -> None:
     with pytest.raises(ImageError, match=r"maps: expected score \(B,\) and maps \(B, 14, H, W\), got score"):
         Comparison(torch.zeros(scores), torch.zeros(maps))
-
-
-def test_ranking_tells_best_first() -> None:
-    assert RANKING.best == 2
-    assert RANKING.wins == [1, 0, 2]
-    rows = json.loads(json.dumps(RANKING.to_dict(["a.png", "b.png", "c.png"])))["ranking"]
-    assert [(row["rank"], row["name"], row["wins"]) for row in rows] == [
-        (1, "c.png", 2),
-        (2, "a.png", 1),
-        (3, "b.png", 0),
-    ]
-    lines = RANKING.table(["a.png", "b.png", "c.png"]).splitlines()
-    assert [line.split()[1] for line in lines[1:]] == ["c.png", "a.png", "b.png"]
-    assert "candidate 2" in str(RANKING).splitlines()[1]
-
-
-def test_rankings_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ImageError, match="permutation of N"):
-        Ranking([0, 0], torch.zeros(2), torch.zeros(2, 2))
-    with pytest.raises(ImageError, match="pairwise"):
-        Ranking([0, 1], torch.zeros(2), torch.zeros(2, 3))
-    with pytest.raises(ImageError, match="expected 3 names, got 1"):
-        RANKING.table(["a.png"])

@@ -292,6 +292,38 @@ def test_ranking_encodes_every_picture_once(small, monkeypatch):
     assert sum(calls) == 5
 
 
+def test_without_a_reference_the_least_beaten_candidate_stands_in(small, monkeypatch):
+    """Scores, maps and words are those against it, and each picture is encoded twice, it three times."""
+    candidates = pictures(12, 4)
+    calls, encode = [], small.map_network.encode
+    monkeypatch.setattr(small.map_network, "encode", lambda images: calls.append(len(images)) or encode(images))
+    ranking = small.rank(candidates)
+    assert sum(calls) == 9
+    other = ranking.stands_in
+    assert other == int(ranking.pairwise.min(dim=1).values.argmax())
+    against = small.rank(candidates, candidates[other])
+    assert against.stands_in is None
+    assert torch.equal(ranking.pairwise, against.pairwise)
+    assert torch.equal(ranking.scores, against.scores)
+    assert torch.equal(ranking.scores, ranking.pairwise[:, other])
+    assert ranking.order == against.order
+    assert [summary.verdict for summary in ranking.summaries] == [summary.verdict for summary in against.summaries]
+    assert ranking.summaries[other].verdict == "image and reference look the same"
+
+
+def test_a_single_candidate_stands_in_for_itself(small):
+    ranking = small.rank(pictures(13, 1))
+    assert (ranking.order, ranking.stands_in) == ([0], 0)
+    assert ranking.scores.tolist() == [0.0]
+
+
+def test_candidates_without_a_reference_have_the_size_of_the_first(small):
+    with pytest.raises(ImageError, match=r"candidates\[1\]: expected one picture of the size of candidates\[0\]"):
+        small.rank([torch.rand(3, 64, 64), torch.rand(3, 64, 72)])
+    with pytest.raises(ImageError, match=r"candidates\[0\]: expected one picture"):
+        small.rank([torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)])
+
+
 def test_ranking_one_candidate_and_ties(small):
     reference = pictures(10, 1)[0]
     ranking = small.rank([reference], reference)
