@@ -91,7 +91,7 @@ def _table(ranking: Ranking, names: Sequence[str], summaries: Sequence[Summary])
     table.add_column("score", justify="right")
     table.add_column("beats", justify="right")
     stands_in = None if ranking.stands_in is None else names[ranking.stands_in]
-    table.add_column("against the reference" if stands_in is None else f"against {escape(stands_in)}, in place of one")
+    table.add_column("against the reference" if stands_in is None else f"against {escape(stands_in)}, which stands in")
     for row in ranking.to_dict(names)["ranking"]:
         verdict = escape(summaries[row["position"]].verdict)
         table.add_row(str(row["rank"]), escape(row["name"]), signed_text(row["score"]), str(row["wins"]), verdict)
