@@ -124,6 +124,7 @@ def ranking_page(
         "ranking.html.j2",
         rows=rows,
         cells=cells,
+        shown=int(ranking.stands_in == order[0] and len(order) > 1),  # the best, if it is not its own reference
         stands_in=ranking.stands_in is not None,
         reference={"name": reference_name, "uri": _picture_uri(reference[0], RANKED_SIDE)},
         size=size or reference.shape[-2:],

@@ -167,6 +167,9 @@ def test_ranking_page_without_a_reference_tells_what_stands_in() -> None:
     assert f"score: 0 equals {EVIL}, above 0 is better" in page.text
     assert f"against {EVIL}" in page.text
     assert "against the reference" not in page.text
+    pressed = [button.get("data-picture") for button in page.all("button") if button.get("aria-pressed") == "true"]
+    assert "a.png" in pressed  # seen at first, since the best would be compared with itself
+    assert EVIL not in pressed
 
 
 def test_saving_makes_folders(tmp_path: Path) -> None:
