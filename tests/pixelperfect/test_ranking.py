@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -57,6 +57,7 @@ def test_what_stands_in_is_told() -> None:
     assert "stands in" not in RANKING.table()
 
 
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(tournaments())
 def test_an_original_among_its_versions_is_found(pairwise: Tensor) -> None:
     """It loses to none of them, and whatever else they do to one another does not matter."""
@@ -66,6 +67,7 @@ def test_an_original_among_its_versions_is_found(pairwise: Tensor) -> None:
         assert least_beaten(scores) == place
 
 
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(tournaments())
 def test_least_beaten_is_the_minimax_rule(pairwise: Tensor) -> None:
     """By its words: no other candidate's worst defeat is milder."""
