@@ -6,8 +6,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("any machine", deadline=None)  # one that is busy may take ten times as long as another
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -117,7 +117,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_ridge(tmp_path / "nowhere.save")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.data())
 def test_damaged_files_are_read_or_refused_and_never_crash(tmp_path, data):
     content = bytearray(pickle.dumps(ridge(), protocol=4))

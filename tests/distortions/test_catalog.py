@@ -14,7 +14,7 @@ from pyiqa_pixelperfect.families import FAMILIES, SIGNED
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine has none")
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])]
-CASES = settings(max_examples=3, deadline=None, derandomize=True, database=None)
+CASES = settings(max_examples=3, derandomize=True, database=None)
 SIDES = st.integers(33, 80)
 SEEDS = st.integers(0, 2**31 - 1)
 

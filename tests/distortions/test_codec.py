@@ -11,7 +11,7 @@ from pyiqa_pixelperfect.distortions import codec
 from reference.transforms import filter_bank
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@settings(max_examples=20, derandomize=True, database=None)
 @given(st.integers(0, 2**31), st.integers(4, 40))
 def test_lifting_equals_the_filter_bank(seed, half):
     signal = torch.rand(2, 2 * half, generator=torch.Generator().manual_seed(seed))
@@ -22,7 +22,7 @@ def test_lifting_equals_the_filter_bank(seed, half):
         np.testing.assert_allclose(high[row], expected[1], atol=2e-6)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@settings(max_examples=20, derandomize=True, database=None)
 @given(st.integers(0, 2**31), st.integers(1, 40))
 def test_lifting_is_undone_exactly(seed, half):
     signal = torch.rand(3, 2 * half, generator=torch.Generator().manual_seed(seed))
@@ -115,7 +115,7 @@ def test_a_picture_is_coded_alike_alone_and_in_a_large_batch(crops, kind):
         assert torch.equal(kind(images[one], amount[one], seeds[one]), together[one])
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, derandomize=True, database=None)
 @given(st.floats(-4.0, 4.0), st.floats(0.05, 1.0))
 def test_bit_planes_keep_what_lies_above_the_step(value, step):
     done = codec.bit_planes(torch.tensor([value]), torch.tensor(step)).item()

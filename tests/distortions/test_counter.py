@@ -27,7 +27,7 @@ from reference.counter import (
     splitmix64,
 )
 
-CASES = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+CASES = settings(max_examples=60, derandomize=True, database=None)
 COUNT = 40_000
 
 

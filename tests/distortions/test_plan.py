@@ -40,7 +40,7 @@ def plan() -> Plan:
     return draw_plan(PlanSettings(), np.arange(MANY), 3, 1)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, derandomize=True, database=None)
 @given(st.integers(0, 2**40), st.integers(0, 1000), st.lists(st.integers(0, 2**40), min_size=1, max_size=9))
 def test_d1_same_sample_same_row(seed, epoch, indices):
     together = rows_of(draw_plan(PlanSettings(), indices, seed, epoch))

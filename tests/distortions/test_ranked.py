@@ -26,7 +26,7 @@ def empty_sets(count: int, ladders: int, rungs: int) -> RankedSets:
     return RankedSets(stack, stack, count, ladders, rungs, torch.ones(len(stack), dtype=torch.bool))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, derandomize=True, database=None)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 3))
 def test_rungs_rise_from_above_0_to_1(seed, rungs, slots):
     factors = rung_factors(np.arange(40), rungs, slots, seed)
@@ -119,7 +119,7 @@ def test_ladders_of_a_photo_are_different():
     assert not torch.equal(first, second)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, derandomize=True, database=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
 def test_known_and_unknown_orders(count, ladders, rungs):
     sets = empty_sets(count, ladders, rungs)

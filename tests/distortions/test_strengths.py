@@ -15,7 +15,7 @@ from pyiqa_pixelperfect.distortions.strengths import (
 from reference.fields import interpolate_loop
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25, derandomize=True, database=None)
 @given(st.integers(0, 2**31), st.integers(1, 6))
 def test_interpolation_equals_its_twin(seed, strengths):
     generator = torch.Generator().manual_seed(seed)

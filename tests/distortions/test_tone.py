@@ -17,7 +17,7 @@ PILLOW_STEPS = {"brightness": 1.01, "contrast": 2.5, "posterize": 1.01}
 MEAN_PIVOT = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 5).item() < 0.7)
 GRAY_PIVOT = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 5).item() >= 0.7)
 ROUNDS = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 6).item() < 0.5)
-CASES = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+CASES = settings(max_examples=40, derandomize=True, database=None)
 CUTS = next(s for s in range(99) if hashed_uniform(torch.tensor([s]), (1,), 6).item() >= 0.5)
 
 

@@ -17,7 +17,7 @@ from pyiqa_pixelperfect.grepq.losses import (
 )
 from reference.grepq_losses import group_contrastive_loop, weighted_contrastive_loop
 
-CASES = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+CASES = settings(max_examples=60, derandomize=True, database=None)
 SEEDS = st.integers(0, 2**31 - 1)
 
 

@@ -14,7 +14,7 @@ from pyiqa_pixelperfect.grepq.patches import PATCH, colorfulness, cut_patches, s
 from pyiqa_pixelperfect.grepq.similarity import fsim_matrix
 from reference.grepq_losses import deviation_loop, fragments_loop
 
-CASES = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+CASES = settings(max_examples=25, derandomize=True, database=None)
 
 
 def photo(height: int = 200, width: int = 300) -> torch.Tensor:

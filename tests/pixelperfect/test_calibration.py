@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -37,7 +37,6 @@ def test_a_calibration_that_was_not_fitted_is_the_identity():
     torch.testing.assert_close(Calibration()(logits), logits)
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 5.0), st.floats(0.0, 5.0), st.integers(0, 2**20))
 def test_the_curve_rises_and_is_odd(gain, faint, seed):
     calibration = curve(gain, faint)

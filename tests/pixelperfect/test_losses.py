@@ -25,7 +25,7 @@ from reference.losses import (
     map_target_loop,
 )
 
-CASES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+CASES = settings(max_examples=200, derandomize=True, database=None)
 SEEDS = st.integers(0, 2**31 - 1)
 
 

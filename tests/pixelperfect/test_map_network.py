@@ -38,7 +38,7 @@ def test_the_lived_in_network_has_opinions(metric):
     assert metric(image, reference).abs() > 0.01
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25, derandomize=True, database=None)
 @given(st.integers(0, 10_000), st.integers(33, 130), st.integers(33, 130))
 def test_maps_and_scores_are_antisymmetric_at_any_size(lived_in, seed, height, width):
     image, reference = pair(seed, height, width)

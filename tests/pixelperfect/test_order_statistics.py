@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -26,7 +26,6 @@ ROWS = arrays.arrays(
 )
 
 
-@settings(deadline=None)
 @given(rows=ROWS, shares=st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_numbers_at_places_are_those_of_sorted_rows(rows, shares):
     places = sorted(int(share * (rows.shape[2] - 1)) for share in shares)
@@ -34,7 +33,6 @@ def test_numbers_at_places_are_those_of_sorted_rows(rows, shares):
     assert np.array_equal(found.numpy(), np.sort(rows, axis=2)[..., places])
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_equal_numbers_keep_their_order(rows):
     assert np.array_equal(ascending(torch.from_numpy(rows)).numpy(), np.argsort(rows, axis=2, kind="stable"))

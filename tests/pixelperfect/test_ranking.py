@@ -57,7 +57,7 @@ def test_what_stands_in_is_told() -> None:
     assert "stands in" not in RANKING.table()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, derandomize=True, database=None)
 @given(tournaments())
 def test_an_original_among_its_versions_is_found(pairwise: Tensor) -> None:
     """It loses to none of them, and whatever else they do to one another does not matter."""
@@ -67,7 +67,7 @@ def test_an_original_among_its_versions_is_found(pairwise: Tensor) -> None:
         assert least_beaten(scores) == place
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, derandomize=True, database=None)
 @given(tournaments())
 def test_least_beaten_is_the_minimax_rule(pairwise: Tensor) -> None:
     """By its words: no other candidate's worst defeat is milder."""

@@ -65,7 +65,7 @@ def test_leads_and_verdicts_tell_the_same():
     assert score.lead_of(torch.tensor([1.0, 2.0])).tolist() == [1.0, 1.0]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, derandomize=True, database=None)
 @given(st.integers(0, 10_000))
 def test_swapping_turns_the_score_around(seed):
     score, pairs = network(), some_pairs(seed)

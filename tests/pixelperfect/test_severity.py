@@ -36,7 +36,7 @@ def test_it_equals_its_slow_twin():
         assert answer == pytest.approx(total / (1 + total), rel=1e-4)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, derandomize=True, database=None)
 @given(st.integers(0, 10_000), st.integers(0, DISSIMILARITIES - 1), st.floats(0.01, 3))
 def test_it_rises_with_every_number_and_stays_below_1(seed, place, more):
     severity = network(seed % 5)

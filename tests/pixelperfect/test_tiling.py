@@ -59,7 +59,7 @@ def test_a_cell_sees_as_far_as_its_context_and_no_farther(small):
 
 
 @given(height=st.integers(32, 3000), width=st.integers(32, 3000), tile=st.integers(64, 1500))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_tiles_cover_every_cell_once(height, width, tile):
     class Network:
         context, alignment = 184, 32
@@ -163,7 +163,7 @@ def test_statistics_add_up_over_strips(height, width, rows, monkeypatch):
 
 
 @given(height=st.integers(1, 400), side=st.integers(1, 500))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_strips_and_smaller_versions_are_the_picture(height, side):
     pixels = torch.randint(0, 256, (2, 3, height, 23), dtype=torch.uint8)
     picture, strips = Picture(pixels), pictures_module.STRIP_PIXELS

@@ -20,7 +20,7 @@ def test_planted_parameters_are_recovered(planted):
     assert fit.rmse <= 1e-6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     span=st.floats(0.5, 90), low=st.floats(-5, 50), middle=st.floats(-0.5, 0.5), width=st.floats(0.1, 0.6),
     unit=st.sampled_from([1e-3, 1.0, 1e4]), falling=st.booleans(),
