@@ -91,13 +91,13 @@ class Ranking:
 
     def table(self, names: Sequence[str] | None = None) -> str:
         """Return an aligned text table, best candidate first; `names` as for `to_dict`."""
-        names = self._names(names)
-        rows = self.to_dict(names)["ranking"]
+        told = self.to_dict(names)
+        rows, stands_in = told["ranking"], told["stands_in"]
         width = max([len(row["name"]) for row in rows] + [len("candidate")])
         lines = [f"rank  {'candidate':<{width}}  {'score':>8}  {'beats':>5}"]
         lines += [f"{row['rank']:>4}  {row['name']:<{width}}  {row['score']:>+8.3f}  {row['wins']:>5}" for row in rows]
-        if self.stands_in is not None:
-            lines.append(f"no reference: {names[self.stands_in]} stands in for it")
+        if stands_in is not None:
+            lines.append(f"no reference: {stands_in} stands in for it")
         return "\n".join(lines)
 
     def _names(self, names: Sequence[str] | None) -> Sequence[str]:
