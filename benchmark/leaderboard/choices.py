@@ -9,7 +9,6 @@ counted as the share of people that called it the same.
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve
 
 from benchmark.leaderboard.agreement import FEWEST, Figures, with_ends
 from benchmark.leaderboard.bootstrap import ContentBootstrap, Rows, RowStatistic
@@ -70,15 +69,7 @@ def average_precision(scores: Values, same: Values) -> float:
     Returns:
         The area in ``[0, 1]``; for scores that tell nothing, the mean of ``same``; NaN when that is zero.
     """
-    if not same.any():
-        return float("nan")
-    # A pair that a third of the people called the same is a third of a hit and two thirds of a miss.
-    truth = np.repeat([1, 0], len(scores))
-    precision, recall, _ = precision_recall_curve(
-        truth, np.concatenate([scores, scores]), sample_weight=np.concatenate([same, 1.0 - same])
-    )
-    monotone = np.maximum.accumulate(precision[:-1])  # they come from the lowest threshold up: recall falls
-    return float(-(np.diff(recall) * monotone).sum())
+    return float(rows_average_precision(same)(scores)(np.arange(len(scores))[None])[0])
 
 
 def rows_average_precision(same: Values) -> Callable[[Values], RowStatistic]:
@@ -86,7 +77,15 @@ def rows_average_precision(same: Values) -> Callable[[Values], RowStatistic]:
 
     def of_scores(scores: Values) -> RowStatistic:
         def statistic(rows: Rows) -> Values:
-            return np.array([average_precision(scores[row], same[row]) for row in rows])
+            ranked = np.take_along_axis(rows, np.argsort(-scores[rows], axis=1), axis=1)
+            score, hits = scores[ranked], same[ranked]
+            # A pair that a third of the people called the same is a third of a hit and two thirds of a miss.
+            precision = hits.cumsum(axis=1) / np.arange(1, rows.shape[1] + 1)
+            precision[:, :-1][score[:, :-1] == score[:, 1:]] = 0.0  # no threshold parts what is tied
+            reached = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # at this recall or a higher one
+            area, total = (hits * reached).sum(axis=1), hits.sum(axis=1)
+            values: Values = np.divide(area, total, out=np.full(len(rows), np.nan), where=total > 0.0)
+            return values
 
         return statistic
 

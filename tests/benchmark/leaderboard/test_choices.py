@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import precision_recall_curve
 
 from benchmark.leaderboard.bootstrap import ContentBootstrap, rows_mean
 from benchmark.leaderboard.choices import average_precision, choice_agreement, pair_credit, rows_average_precision
@@ -62,9 +63,24 @@ def test_average_precision_is_the_area_of_its_definition(people, generator):
     same = generator.integers(0, people + 1, 60) / people
     scores = same + generator.normal(size=60)
     assert average_precision(scores, same) == pytest.approx(slow_average_precision(scores, same), abs=1e-12)
-    rows = generator.integers(0, 60, size=(4, 60))
-    values = rows_average_precision(same)(scores)(rows)
-    assert values.tolist() == [average_precision(scores[row], same[row]) for row in rows]
+
+
+def area_of_sklearns_curve(scores, same):
+    """Every pair is a hit with the weight of those who called it the same, and a miss with that of the others."""
+    truth, weights = np.repeat([1, 0], len(scores)), np.concatenate([same, 1.0 - same])
+    precision, recall, _ = precision_recall_curve(truth, np.tile(scores, 2), sample_weight=weights)
+    return -(np.diff(recall) * np.maximum.accumulate(precision[:-1])).sum()  # from the lowest threshold up
+
+
+@pytest.mark.parametrize("levels", [None, 2])
+def test_average_precision_of_samples_is_scikit_learns(levels, generator):
+    same = generator.integers(0, 4, 60) / 3
+    scores = same + generator.normal(size=60)
+    if levels:  # many ties
+        scores = np.round(scores * levels) / levels
+    rows = generator.integers(0, 60, size=(20, 60))
+    expected = [area_of_sklearns_curve(scores[row], same[row]) for row in rows]
+    assert np.abs(rows_average_precision(same)(scores)(rows) - expected).max() <= 1e-12
 
 
 def test_average_precision_of_perfect_and_of_constant_scores():
