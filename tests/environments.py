@@ -56,7 +56,6 @@ class Environment:
             text=True,
             check=False,
             cwd=self.folder,
-            timeout=240,
         )
         assert finished.returncode == 0, finished.stderr
         return finished.stdout

@@ -51,10 +51,10 @@ def test_importing_the_package_loads_neither_torch_nor_pyiqa():
     assert not heavy & set(run(code).split())
 
 
-def test_importing_the_package_takes_less_than_fifty_milliseconds():
-    """Process time in a Python that has loaded nothing else; the least of three, because other programs run here."""
-    code = "import time; t = time.process_time(); import pyiqa_pixelperfect; print(time.process_time() - t)"
-    assert min(float(run(code)) for _ in range(3)) < 0.050
+def test_importing_the_package_takes_little_beside_starting_python():
+    """In process time, so that neither a slow machine nor other programs matter; the least of three ratios."""
+    code = "import time; t = time.process_time(); import pyiqa_pixelperfect; print(time.process_time() / t - 1)"
+    assert min(float(run(code)) for _ in range(3)) < 3.0  # 25 ms where Python takes 8
 
 
 def test_light_modules_import_without_a_warning():

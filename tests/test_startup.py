@@ -225,11 +225,12 @@ def test_the_hook_loads_one_module_at_start(bare):
     assert with_hook - without == {"pyiqa_pixelperfect_boot"}
 
 
-def test_the_hook_costs_less_than_a_millisecond(bare):
+def test_the_hook_costs_little_beside_starting_python(bare):
     """Compile, run and install(), in process time: the least of several, because other programs run here as well."""
     boot = (bare.site_packages / "pyiqa_pixelperfect_boot.py").read_text()
     code = f"""
 import importlib, sys, time
+python = time.process_time()
 def cost():
     sys.modules.pop("pyiqa_pixelperfect_boot", None)
     sys.meta_path[:] = [f for f in sys.meta_path if not hasattr(f, "adds_pixelperfect_rows")]
@@ -237,10 +238,10 @@ def cost():
     import pyiqa_pixelperfect_boot
     pyiqa_pixelperfect_boot.install()
     return time.process_time() - start
-print(min(cost() for _ in range(5)))
+print(min(cost() for _ in range(5)) / python)
 assert {len(boot)} > 0
 """
-    assert float(bare.run(code)) < 1e-3
+    assert float(bare.run(code)) < 0.1  # under a millisecond where Python takes 8
 
 
 def test_both_hook_files_call_the_same_function(bare):

@@ -5,6 +5,7 @@ With the checkout on the path, ``import pyiqa_pixelperfect`` would mean the sour
 
 import importlib.util
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,29 @@ def photos():
     from benchmark.photos import BUNDLED, center_crop, load_photos
 
     return [center_crop(photo, 128) for photo in load_photos(BUNDLED, count=2)]
+
+
+class Clock:
+    """A clock that stands still until something is said to take its time."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def lasting(self, seconds):
+        """What takes so long, whatever it is called with."""
+
+        def call(*_):
+            self.now += seconds
+
+        return call
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """What is timed takes as long as the test says, on a busy machine as well."""
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
+    return clock
 
 
 @pytest.fixture

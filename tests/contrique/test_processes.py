@@ -38,7 +38,7 @@ def stage_and_views() -> tuple[ContrastiveStage, Views]:
 
 def work(rank: int, folder: str) -> None:
     store = dist.FileStore(f"{folder}/store", WORLD)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=timedelta(seconds=60))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=timedelta(minutes=10))
     stage, views = stage_and_views()
     mine = torch.arange(rank * PICTURES, (rank + 1) * PICTURES)
     rows = torch.cat((mine, WORLD * PICTURES + mine))  # both views of this process's pictures

@@ -46,7 +46,7 @@ def gradients(stage: nn.Module) -> dict[str, torch.Tensor]:
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", WORLD)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=timedelta(seconds=60))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=timedelta(minutes=10))
     for name, (stage, batch) in stages().items():
         mine = [part[rank * len(part) // WORLD : (rank + 1) * len(part) // WORLD] for part in batch]
         model = DistributedDataParallel(stage)  # averages gradients for as long as it lives

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from pyiqa_pixelperfect.decoding import MAXIMUM_PIXELS, read_image
 from pyiqa_pixelperfect.errors import ImageReadError
@@ -21,7 +21,7 @@ from pyiqa_pixelperfect.errors import ImageReadError
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 MUTATIONS = int(os.environ.get("PIXELPERFECT_MUTATIONS", "60"))  # per format; a release runs 1500
-SECONDS = 20.0  # generous, for busy machines: what it guards against takes minutes
+SECONDS = 20.0  # of computing; generous, for slow machines: what it guards against takes minutes
 
 
 def encoded(form: str) -> bytes:
@@ -63,13 +63,13 @@ def mutated(data: bytes, generator: np.random.Generator) -> bytes:
 
 def read_or_refuse(path: Path) -> bool:
     """Return whether the file was read; fail on anything but a sound tensor or an ImageReadError."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         image = read_image(path)
     except ImageReadError:
         return False
     finally:
-        assert time.monotonic() - started < SECONDS
+        assert time.process_time() - started < SECONDS
     assert image.dtype == torch.float32
     assert image.dim() == 4
     assert image.shape[1] == 3
@@ -117,13 +117,14 @@ def png_claiming(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("width", "height"), [(MAXIMUM_PIXELS + 1, 1), (13_000, 13_000), (60_000, 60_000), (2**31 - 1,) * 2]
 )
-def test_decompression_bombs_are_refused_at_once(width: int, height: int, tmp_path: Path) -> None:
+def test_decompression_bombs_are_refused_before_decoding(
+    width: int, height: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png_claiming(width, height))
-    started = time.monotonic()
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("pixels were decoded"))
     with pytest.raises(ImageReadError):
         read_image(path)
-    assert time.monotonic() - started < 2
 
 
 def test_bombs_are_refused_even_where_pillow_is_told_not_to_look(

@@ -42,7 +42,7 @@ def stage_and_rows() -> tuple[Stage, torch.Tensor]:
 
 def work(rank: int, folder: str) -> None:
     store = dist.FileStore(f"{folder}/store", WORLD)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=timedelta(seconds=60))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORLD, timeout=timedelta(minutes=10))
     processes = Processes(rank, WORLD, torch.device("cpu"))
     stage, rows = stage_and_rows()
     mine = rows[:, rank * ROWS : (rank + 1) * ROWS]

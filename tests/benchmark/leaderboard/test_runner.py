@@ -119,7 +119,7 @@ def test_sets_without_references_are_for_metrics_without(settings, rated_folder)
 def _one_of_two(rank, config, store):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2"}
     dist.init_process_group(
-        "gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2, timeout=timedelta(minutes=3)
+        "gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2, timeout=timedelta(minutes=10)
     )
     run(config, quiet=True)
 
@@ -133,7 +133,7 @@ def test_two_processes_write_the_same_bytes_as_one(settings, tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(240)
+        worker.join()
         assert worker.exitcode == 0
     books = [file.read_bytes().splitlines() for file in (tmp_path / "two/scores").glob("*.jsonl")]
     alone = (tmp_path / "one/scores/scores-0000.jsonl").read_bytes().splitlines()
@@ -152,8 +152,7 @@ def test_killed_and_resumed_equals_uninterrupted_with_no_score_computed_twice(se
     worker = multiprocessing.get_context("fork").Process(target=_score_slowly, args=(killed,), daemon=True)
     worker.start()
     book = tmp_path / "killed/scores/scores-0000.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not book.is_file() or len(book.read_bytes().splitlines()) < 4):
+    while not book.is_file() or len(book.read_bytes().splitlines()) < 4:
         time.sleep(0.02)
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
