@@ -96,7 +96,13 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(photos, tmp_path, monkey
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on(photos, tmp_path):
-    overrides = [f"data.pristine={photos}", f"data.authentic=[{photos}]", f"output={tmp_path}", "checkpoint_every=1"]
+    overrides = [
+        f"data.pristine={photos}",
+        f"data.authentic=[{photos}]",
+        f"output={tmp_path}",
+        "checkpoint_every=1",
+        "steps=12",
+    ]
     command = [sys.executable, "-m", "pyiqa_pixelperfect", "train", "contrique/smoke.yaml", *overrides, "device=cpu"]
     with (tmp_path / "printed").open("w") as printed:
         process = subprocess.Popen(command, stdout=printed, stderr=printed, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -106,9 +112,9 @@ def test_a_killed_run_goes_on(photos, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = latest_checkpoint(tmp_path)["step"]
-    assert 3 <= done < 40
-    systems.train(config_of(photos, tmp_path, "checkpoint_every=40"))
-    assert latest_checkpoint(tmp_path)["step"] == 40
+    assert 3 <= done < 12
+    systems.train(config_of(photos, tmp_path, "checkpoint_every=12", "steps=12"))
+    assert latest_checkpoint(tmp_path)["step"] == 12
 
 
 def test_settings_and_pictures_of_another_run_are_refused(photos, learned, tmp_path):

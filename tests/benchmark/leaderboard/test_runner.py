@@ -35,7 +35,7 @@ def test_rows_equal_a_direct_loop_over_pyiqa(settings):
     import pyiqa
 
     names = ["psnr", "ssim", "ms_ssim", "fsim", "vsi", "gmsd", "vif"]
-    config = settings(metrics=names, every=12)
+    config = settings(metrics=names, every=36)
     scored = score(config, [build_predictor(entry, None, "cpu") for entry in config.metrics])
     folder = scored.rated.folder
     for name in names:
@@ -124,9 +124,15 @@ def _one_of_two(rank, config, store):
     run(config, quiet=True)
 
 
-def test_two_processes_write_the_same_bytes_as_one(settings, tmp_path):
-    one = settings(output=tmp_path / "one")
-    run(one, quiet=True)
+@pytest.fixture(scope="module")
+def whole(settings_in, tmp_path_factory):
+    """The output of a run that nothing interrupted, in one process."""
+    output = tmp_path_factory.mktemp("whole")
+    run(settings_in(output), quiet=True)
+    return output
+
+
+def test_two_processes_write_the_same_bytes_as_one(settings, whole, tmp_path):
     two = settings(output=tmp_path / "two")
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=_one_of_two, args=(rank, two, str(tmp_path / "store"))) for rank in range(2)]
@@ -136,10 +142,10 @@ def test_two_processes_write_the_same_bytes_as_one(settings, tmp_path):
         worker.join()
         assert worker.exitcode == 0
     books = [file.read_bytes().splitlines() for file in (tmp_path / "two/scores").glob("*.jsonl")]
-    alone = (tmp_path / "one/scores/scores-0000.jsonl").read_bytes().splitlines()
+    alone = (whole / "scores/scores-0000.jsonl").read_bytes().splitlines()
     assert [len(book) for book in books] == [len(alone) // 2] * 2  # each did its half
     for name in TABLES:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        assert (whole / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def _score_slowly(config):
@@ -168,10 +174,9 @@ def test_killed_and_resumed_equals_uninterrupted_with_no_score_computed_twice(se
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.6])
-def test_b4_tables_of_an_interrupted_run_are_those_of_a_whole_one_to_the_byte(kept, settings, tmp_path):
-    whole, killed = settings(output=tmp_path / "whole"), settings(output=tmp_path / "killed")
-    run(whole, quiet=True)
-    data = (tmp_path / "whole/scores/scores-0000.jsonl").read_bytes()
+def test_b4_tables_of_an_interrupted_run_are_those_of_a_whole_one_to_the_byte(kept, settings, whole, tmp_path):
+    killed = settings(output=tmp_path / "killed")
+    data = (whole / "scores/scores-0000.jsonl").read_bytes()
     book = tmp_path / "killed/scores/scores-0000.jsonl"
     book.parent.mkdir(parents=True)
     book.write_bytes(data[: int(kept * len(data))])  # what a kill leaves: the last line is torn
@@ -181,7 +186,7 @@ def test_b4_tables_of_an_interrupted_run_are_those_of_a_whole_one_to_the_byte(ke
     assert book.read_bytes().count(b"\n") == data.count(b"\n") + 1  # the torn line was closed and computed anew
     assert 0 < before < data.count(b"\n")
     for name in TABLES:
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+        assert (whole / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["smoke", "leaderboard", "maps", "blur_jpeg220", "biq2021"])
