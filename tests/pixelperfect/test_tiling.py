@@ -30,7 +30,7 @@ def pair(seed: int, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor
     return tuple((picture * 255).round().to(torch.uint8) for picture in ((clean + noise).clamp(0, 1), clean))
 
 
-@pytest.mark.parametrize(("height", "width", "tile"), [(519, 461, 64), (601, 70, 256), (33, 777, 96)])
+@pytest.mark.parametrize(("height", "width", "tile"), [(263, 231, 64), (601, 70, 256), (33, 777, 96)])
 def test_n2_tiles_give_the_answers_of_the_whole_picture(small, height, width, tile):
     image, reference = (Picture(pixels) for pixels in pair(height, height, width))
     whole, tiled = (small.compare(image, reference, tile=side) for side in (None, tile))
