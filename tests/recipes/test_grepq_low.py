@@ -146,7 +146,10 @@ def test_t1_a_run_stopped_at_any_step_resumes_to_the_same_bits(uninterrupted, ph
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("optimizer.learning_rate=0.1", r"optimizer\.learning_rate=0\.1 \(was 0\.003\)"), ("seed=1", r"seed=1 \(was 0\)")],
+    [
+        ("optimizer.learning_rate=0.1", r"optimizer\.learning_rate=0\.1 \(was 0\.0005\)"),
+        ("seed=1", r"seed=1 \(was 0\)"),
+    ],
 )
 def test_another_configuration_does_not_resume(uninterrupted, photos, override, message):
     with pytest.raises(ConfigError, match=f"output: expected the configuration of the run in .*, got {message}"):
