@@ -47,7 +47,7 @@ def test_t3_lasting_nan_stops_the_run(photos, tmp_path, monkeypatch):
 
 def test_t3_a_passing_nan_is_skipped_and_leaves_no_trace(photos, tmp_path, monkeypatch):
     poison(monkeypatch, {3})
-    train(config_of(photos, tmp_path, *BRIEF))
+    train(config_of(photos, tmp_path, *BRIEF, "score.crops=4"))
     assert assert_all_finite(tmp_path) == 2
     maps = [entry for entry in log_of(tmp_path) if entry["stage"] == "maps"]
     assert [entry["loss"] is None for entry in maps] == [False, False, True, False, False, False]
