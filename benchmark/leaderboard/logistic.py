@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from benchmark.statistics import Values
 
-__all__ = ["Fit", "Parameters", "curve", "fit_logistic"]
+__all__ = ["Fit", "Parameters", "curve", "fit_logistic", "slopes"]
 
 Parameters: TypeAlias = Literal[4, 5]
 
@@ -51,6 +51,23 @@ def curve(scores: Values, parameters: Sequence[float] | Values) -> Values:
     height, rate, middle, slope, shift = parameters
     bent: Values = height * (0.5 - expit(-rate * (scores - middle))) + slope * scores + shift
     return bent
+
+
+def slopes(scores: Values, parameters: Sequence[float] | Values) -> Values:
+    """Return the derivatives of the curve by its parameters, ``(N, 4)`` or ``(N, 5)``."""
+    if len(parameters) == 4:
+        high, low, middle, width = parameters
+        away = (scores - middle) / width
+        share = expit(away)
+        by_away = (high - low) * share * expit(-away)
+        columns = [share, 1.0 - share, -by_away / width, -by_away * away / width]
+    else:
+        height, rate, middle, _, _ = parameters
+        away = scores - middle
+        share = expit(-rate * away)
+        by_turn = height * share * expit(rate * away)
+        columns = [0.5 - share, by_turn * away, -by_turn * rate, scores, np.ones_like(scores)]
+    return np.stack(columns, axis=1)
 
 
 def fit_logistic(scores: Values, ratings: Values, parameters: Parameters) -> Fit | None:
@@ -91,9 +108,10 @@ def _starts(x: Values, y: Values, parameters: Parameters) -> list[list[float]]:
 
 def _solve(x: Values, y: Values, start: list[float]) -> tuple[float, Values] | None:
     residuals: Callable[[Values], Values] = lambda parameters: curve(x, parameters) - y  # noqa: E731
+    slope: Callable[[Values], Values] = lambda parameters: slopes(x, parameters)  # noqa: E731
     with np.errstate(all="ignore"):
         try:
-            answer = least_squares(residuals, start, method="lm", max_nfev=4000)
+            answer = least_squares(residuals, start, slope, method="lm", max_nfev=4000)
         except ValueError:  # residuals that are not finite
             return None
     # A start that ran into its limit counts with the curve it has reached: where five parameters describe a curve of

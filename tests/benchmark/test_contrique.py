@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark import __main__ as command_line
+from benchmark import probe
 from benchmark.probe import distorted_sheets, probe_accuracy
 from benchmark.report import read_record
 from pyiqa_pixelperfect.contrique.metric import Contrique
@@ -67,7 +68,8 @@ def test_quality(run, folder):
     assert len(list((folder / "cache").iterdir())) == 8  # three networks, statistics and PIQE; ours and PIQE on test
 
 
-def test_probe(run, folder):
+def test_probe(run, folder, monkeypatch):
+    monkeypatch.setattr(probe, "ALPHAS", probe.ALPHAS[::3])
     text, record = run("contrique-probe", "--photos", str(folder), "--holdout", "all", "--n", "4", "--crop", "64")
     trained, fresh = record.results["accuracy"]
     assert trained["features"] == "contrique"

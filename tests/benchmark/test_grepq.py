@@ -104,7 +104,7 @@ def test_corrections_are_trained_and_measured(clean, tmp_path, monkeypatch):
         picture = np.roll(clean[place % 4].pixels, 40 * place, axis=0)
         Image.fromarray(picture).save(photos / f"{place}.png")
         rows.append(RatedImage(photos / f"{place}.png", float(place), str(place)))
-    table = correction_table([photos], rows, tmp_path, tmp_path / "versions", steps=2, sets=2, seeds=2)
+    table = correction_table([photos], rows, tmp_path, tmp_path / "versions", steps=1, sets=2, seeds=2)
     assert table["correction"].value_counts().to_dict() == {
         "as published": 2, "negatives across contents": 2, NORMALIZED: 2
     }  # fmt: skip

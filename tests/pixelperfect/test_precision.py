@@ -50,6 +50,7 @@ def test_swapping_still_mirrors_exactly(quick, pair) -> None:
 
 
 def test_tiles_and_the_whole_agree(quick, pair) -> None:
+    pair = [picture[..., :140, :100] for picture in pair]
     whole, tiled = quick.compare(*pair), quick.compare(*pair, tile=64)
     assert (whole.maps - tiled.maps).abs().max() < 0.02
     assert whole.score.item() == pytest.approx(tiled.score.item(), abs=1e-3)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import approx_fprime
 
-from benchmark.leaderboard.logistic import curve, fit_logistic
+from benchmark.leaderboard.logistic import curve, fit_logistic, slopes
 
 FOUR = (4.5, 1.2, 30.0, 3.0)
 FIVE = (3.0, 0.4, 30.0, 0.02, 2.0)
@@ -18,6 +19,13 @@ def test_planted_parameters_are_recovered(planted):
     fit = fit_logistic(scores, curve(scores, planted), len(planted))
     assert fit.parameters == pytest.approx(planted, rel=1e-4)
     assert fit.rmse <= 1e-6
+
+
+@pytest.mark.parametrize("parameters", [FOUR, FIVE, (1.0, 3.0, 25.0, -2.0), (3.0, -0.4, 25.0, 0.02, 2.0)])
+def test_slopes_are_those_of_the_curve(parameters):
+    scores = np.linspace(15.0, 45.0, 20)
+    found = approx_fprime(parameters, lambda given: curve(scores, given), epsilon=1e-7)
+    np.testing.assert_allclose(slopes(scores, parameters), found, atol=1e-6)
 
 
 @settings(max_examples=40)
