@@ -19,7 +19,7 @@ from pyiqa_pixelperfect.pixelperfect.candidates import as_candidates
 from pyiqa_pixelperfect.pixelperfect.comparison import Comparison
 from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE, cells_to_pixels
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
-from pyiqa_pixelperfect.pixelperfect.pairing import describe, describe_all, unlike_in
+from pyiqa_pixelperfect.pixelperfect.pairing import Pair, describe, describe_all, unlike_in
 from pyiqa_pixelperfect.pixelperfect.ranking import Ranking, least_beaten
 from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.pixelperfect.stored import Precision, read_networks, write_networks
@@ -30,6 +30,7 @@ __all__ = ["PixelPerfect"]
 
 _FOUND_EVERYWHERE = 1e-4  # amount that every place has at least, so that a score has a place even where maps are silent
 _FULL_MAPS = 2**24  # pixels of the largest picture whose maps are brought to its full size: 56 bytes a pixel
+_KEPT_MAPS = 2**26  # numbers in the maps of all pairs of a ranking that are kept until it is known which ones count
 _ROWS = 16  # of cells of larger ones that are calibrated at a time
 
 
@@ -174,7 +175,7 @@ class PixelPerfect(nn.Module):
         """Rank versions of a picture, best first, against a reference and against one another.
 
         Without a reference, the candidate that no other beats by much stands in for it: see ``ranking``. Every picture
-        is encoded once, without a reference twice.
+        is encoded once; twice where there is no reference and the maps of all pairs would take more than 256 MiB.
 
         Args:
             candidates: at least one picture, each of the size of the reference.
@@ -185,23 +186,23 @@ class PixelPerfect(nn.Module):
             ImageError: no candidates, or as ``compare``.
         """
         pictures = [self._at_hand(picture) for picture in as_candidates(candidates, reference)]
-        count = len(candidates)
-        # Each against those before it: the other half follows from anti-symmetry.
-        each, against = [(i, j) for i in range(count) for j in range(i)], [(i, count) for i in range(count)]
-        stands_in = None
-        if reference is None:
-            found, _ = self._scores(pictures, each, tile)
-            stands_in = least_beaten(self._pairwise(found, count))
-            pictures.append(pictures[stands_in])
-            scored, cells = self._scores(pictures, against, tile)
-            found |= scored
-        else:
-            found, cells = self._scores(pictures, each + against, tile)
-        scores = torch.stack([found[pair] for pair in against])
+        count, size = len(candidates), pictures[0].shape
+        # Each against those before it, a reference being the last: the other half follows from anti-symmetry.
+        pairs = [(i, j) for i in range(len(pictures)) for j in range(i)]
+        few = len(pairs) * len(self.families) * size[-2] * size[-1] <= _KEPT_MAPS * MAP_STRIDE**2
+        shown = pairs[-count:] if reference is not None else pairs if few else []
+        pairwise, cells = self._pairwise(pictures, pairs, shown, tile)
+        against = least_beaten(pairwise) if reference is None else count
+        missing = [pair for pair in pairs if against in pair and pair not in cells]
+        if missing:
+            cells = self._pairwise(pictures, missing, missing, tile)[1]
+        scores = pairwise[:count, against]
         order = sorted(range(count), key=lambda i: -scores[i].item())
-        size = pictures[0].shape
-        summaries = [self._comparison(scores[i : i + 1], cells[i], size).summary() for i in range(count)]
-        return Ranking(order, scores, self._pairwise(found, count), summaries, stands_in)
+        summaries = []
+        for i in range(count):
+            logits = self._logits(cells, i, against, size)
+            summaries.append(self._comparison(scores[i : i + 1], logits, size).summary())
+        return Ranking(order, scores, pairwise[:count, :count], summaries, against if reference is None else None)
 
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile in place what takes most of the time, encoder and decoder, by ``torch.compile``.
@@ -216,22 +217,24 @@ class PixelPerfect(nn.Module):
         self.map_network.encoder.compile(*args, **options)
         self.map_network.decoder.compile(*args, **options)
 
-    def _scores(
-        self, pictures: Sequence[Picture], pairs: Sequence[tuple[int, int]], tile: int | None
-    ) -> tuple[dict[tuple[int, int], Tensor], list[Tensor]]:
-        """Score of each pair, and the logits that ``describe_all`` returns."""
+    def _pairwise(
+        self, pictures: Sequence[Picture], pairs: Sequence[Pair], shown: Sequence[Pair], tile: int | None
+    ) -> tuple[Tensor, dict[Pair, Tensor]]:
+        """(N, N) scores of row against column of the pairs, 0 for others, and the logits of those that are shown."""
         tile = tile or self._tile_side(pictures[0], len(pictures))
-        described, cells = describe_all(self.map_network, pictures, pairs, tile)
-        return {pair: self.score_network(part)[0] for pair, part in zip(pairs, described, strict=True)}, cells
+        described, cells = describe_all(self.map_network, pictures, pairs, shown, tile)
+        pairwise = torch.zeros(len(pictures), len(pictures), device=self.map_network.head.weight.device)
+        for (i, j), part in zip(pairs, described, strict=True):
+            score = self.score_network(part)[0]
+            pairwise[i, j], pairwise[j, i] = score, -score
+        return pairwise, cells
 
-    def _pairwise(self, scores: Mapping[tuple[int, int], Tensor], count: int) -> Tensor:
-        """(count, count) scores of row against column, from those of each against those before it."""
-        pairwise = torch.zeros(count, count, device=self.map_network.head.weight.device)
-        for i in range(count):
-            for j in range(i):
-                pairwise[i, j] = scores[i, j]
-                pairwise[j, i] = -scores[i, j]
-        return pairwise
+    def _logits(self, cells: dict[Pair, Tensor], i: int, j: int, size: torch.Size) -> Tensor:
+        """Those of ``i`` against ``j``, taken out of the ones of each against those before it."""
+        if i == j:
+            sides = (-(-side // MAP_STRIDE) for side in size[-2:])
+            return torch.zeros(1, len(self.families), *sides, device=self.map_network.head.weight.device)
+        return cells.pop((i, j)) if i > j else cells.pop((j, i)).neg_()
 
     def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
         height, width = size[-2:]

@@ -3,7 +3,8 @@
 Nothing is computed twice: a picture that stands beside many is encoded and described once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
 
 from torch import Tensor
 
@@ -13,7 +14,10 @@ from pyiqa_pixelperfect.pixelperfect.picture_statistics import picture_statistic
 from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, describe_pairs
 from pyiqa_pixelperfect.pixelperfect.tiling import CellMap, CellMeans, TiledNetwork, encode_tile, fuse_tile, tiles_of
 
-__all__ = ["describe", "describe_all", "unlike_in"]
+__all__ = ["Pair", "describe", "describe_all", "unlike_in"]
+
+Pair: TypeAlias = tuple[int, int]
+"""Positions of an image and of its reference among some pictures."""
 
 
 def describe(
@@ -49,31 +53,34 @@ def unlike_in(image: Picture, reference: Picture) -> Tensor:
 
 
 def describe_all(
-    network: TiledNetwork, pictures: Sequence[Picture], pairs: Sequence[tuple[int, int]], tile: int | None = None
-) -> tuple[list[PairDescription], list[Tensor]]:
+    network: TiledNetwork,
+    pictures: Sequence[Picture],
+    pairs: Sequence[Pair],
+    shown: Collection[Pair],
+    tile: int | None = None,
+) -> tuple[list[PairDescription], dict[Pair, Tensor]]:
     """Describe pairs of some pictures.
 
     Args:
         network: the map network.
         pictures: single pictures of one size.
         pairs: positions of image and reference.
+        shown: those of the pairs whose maps are wanted.
         tile: as for ``describe``.
 
     Returns:
-        A description of each pair, and the logits of the maps of each picture but the last against the last, as far as
-        these are among the pairs.
+        A description of each pair, and the logits of the maps of those that are shown.
     """
     statistics = [picture_statistics(picture) for picture in pictures]
     views = [view_of(picture) for picture in pictures]
     unlike = [dissimilarity(views[i], views[j]) for i, j in pairs]
     del views  # of large pictures: room for tiles
-    means, last = [CellMeans() for _ in pairs], len(pictures) - 1
-    maps = {i: CellMap(pictures[i].shape) for i, j in pairs if j == last}
+    means, maps = [CellMeans() for _ in pairs], {pair: CellMap(pictures[0].shape) for pair in shown}
     for part in tiles_of(pictures[0].height, pictures[0].width, network, tile):
         pyramids = [encode_tile(network, [picture], part)[0] for picture in pictures]
-        for (i, j), apart, pair in zip(pairs, unlike, means, strict=True):
+        for (i, j), apart, mean in zip(pairs, unlike, means, strict=True):
             logits = fuse_tile(network, pyramids[i], pyramids[j], part)
-            pair.add(describe_pairs(logits, statistics[i], statistics[j], apart), logits[0, 0].numel())
-            if j == last:
-                maps[i].add(logits, part)
-    return [pair.joined() for pair in means], [maps[i].joined() for i in sorted(maps)]
+            mean.add(describe_pairs(logits, statistics[i], statistics[j], apart), logits[0, 0].numel())
+            if (i, j) in maps:
+                maps[i, j].add(logits, part)
+    return [mean.joined() for mean in means], {pair: whole.joined() for pair, whole in maps.items()}
