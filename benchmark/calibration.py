@@ -25,6 +25,7 @@ from benchmark.subject import MapMetric, signed_maps
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.versions import distorted_versions
 from pyiqa_pixelperfect.families import FAMILIES
+from pyiqa_pixelperfect.pixelperfect.map_cells import MAP_STRIDE
 
 __all__ = [
     "by_family",
@@ -38,7 +39,6 @@ __all__ = [
 
 BINS = 20  # over [-1, 1]
 AFFECTED = 0.05  # of true amounts, above which a cell counts as affected
-_CELL = 4  # px
 _NAMES = ("cells", "said", "true", "size", "error", "affected", "affected error")
 _PROMISED = 0.05
 
@@ -73,7 +73,7 @@ def measure(
     for images, references, truths in pairs:
         for image, reference, truth in zip(images, references, truths, strict=True):
             signed = signed_maps(metric, image[None].to(device), reference[None].to(device))[0].float().cpu()
-            said, true = (F.avg_pool2d(values, _CELL).flatten(1).double().numpy() for values in (signed, truth))
+            said, true = (F.avg_pool2d(values, MAP_STRIDE).flatten(1).double().numpy() for values in (signed, truth))
             for groups, predicted, amounts in zip(sums, said, true, strict=True):
                 _add(groups, predicted, amounts)
     return sums

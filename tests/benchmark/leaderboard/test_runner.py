@@ -159,6 +159,7 @@ def test_killed_and_resumed_equals_uninterrupted_with_no_score_computed_twice(se
     worker.start()
     book = tmp_path / "killed/scores/scores-0000.jsonl"
     while not book.is_file() or len(book.read_bytes().splitlines()) < 4:
+        assert worker.is_alive()
         time.sleep(0.02)
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
