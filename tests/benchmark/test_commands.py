@@ -37,7 +37,7 @@ def clean_folder(tmp_path, photos):
 
 def test_help_lists_the_commands():
     text = CliRunner().invoke(command_line.app, ["--help"]).output
-    for name in ("localization", "ladders", "antisymmetry", "speed", "ratings"):
+    for name in ("localization", "ladders", "antisymmetry", "speed", "startup", "ratings"):
         assert name in text
 
 
