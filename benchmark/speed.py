@@ -5,9 +5,6 @@ ratios are formed within a round before the median over rounds is taken. Memory 
 contestant, because a high-water mark cannot be unlearned (``benchmark/memory_probe.py``).
 """
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmark.contestants import YARDSTICK, Call
+from benchmark.fresh_process import ask
 from benchmark.photos import BUNDLED, load_photos, to_tensor
 from benchmark.progress import track
 from benchmark.real_tools import HEADLINE_TOOLS, apply_tool
@@ -73,18 +71,7 @@ def measure_memory(
         "weights": weights,
         "lpips_folder": None if lpips_folder is None else str(lpips_folder),
     }
-    finished = subprocess.run(
-        [sys.executable, "-m", "benchmark.memory_probe", json.dumps(request)],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        timeout=_PROBE_SECONDS,
-        check=False,
-    )
-    if finished.returncode != 0:
-        raise RuntimeError(f"memory probe of {name!r} failed:\n{finished.stderr.strip()}")
-    answer: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
-    return answer
+    return ask("memory_probe", request, about=f"memory probe of {name!r}", seconds=_PROBE_SECONDS)
 
 
 def summarize(

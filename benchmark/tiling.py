@@ -5,9 +5,6 @@ any map at any pixel is what a seam could show at most. Cost: two files of many 
 line does it, in a fresh process, because a high-water mark of memory cannot be unlearned.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from benchmark.fresh_process import ask
 from benchmark.photos import BUNDLED, Photo, Pixels, load_photos, to_tensor
 from benchmark.real_tools import HEADLINE_TOOLS, apply_tool
 from benchmark.report import target
@@ -67,18 +65,7 @@ def measure_large(megapixels: float, *, threads: int, weights: str | None) -> di
         files = [Path(folder) / name for name in ("image.jpg", "reference.jpg")]
         _write_large(load_photos(BUNDLED, count=1)[0], megapixels, files)
         request = {"image": str(files[0]), "reference": str(files[1]), "threads": threads, "weights": weights}
-        finished = subprocess.run(
-            [sys.executable, "-m", "benchmark.tiling_probe", json.dumps(request)],
-            cwd=Path(__file__).parents[1],
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    if finished.returncode != 0:
-        raise RuntimeError(f"tiling probe failed:\n{finished.stderr.strip()}")
-    answer: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
-    return answer
+        return ask("tiling_probe", request, about="tiling probe", seconds=_PROBE_SECONDS)
 
 
 def tiling_targets(exactness: pd.DataFrame, large: dict[str, float] | None) -> list[Target]:
