@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.leaderboard.logistic import curve, fit_logistic
+from benchmark.leaderboard.point_labels import point_labels
 from benchmark.leaderboard.results import FULL, Results
 from benchmark.leaderboard.runner import Scored
 from benchmark.leaderboard.standings import ALL, Standing, headline_of
@@ -142,7 +143,8 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
     joined = joined[joined["average"].notna()]
     sheet = Sheet(7.0, 4.6)
     sheet.text(_MARGIN, _MARGIN - 0.08, "Agreement against time", 12, fontweight="bold")
-    axes = sheet.axes(_MARGIN + 0.45, _MARGIN + 0.35, 5.7, 3.1)
+    width, height = 5.7, 3.1
+    axes = sheet.axes(_MARGIN + 0.45, _MARGIN + 0.35, width, height)
     x, y = joined["ms_per_megapixel"].to_numpy(), joined["average"].to_numpy(dtype=np.float64)
     spread = np.abs(joined[["ms_per_megapixel_low", "ms_per_megapixel_high"]].to_numpy().T - x)
     colors = [MORE if metric == ours else LESS for metric in joined["metric"]]
@@ -152,10 +154,16 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
     axes.set_xlim(float(x.min()) / 2, float(x.max()) * 4)
     reach = max(float(np.ptp(y)), 0.05)
     axes.set_ylim(float(y.min()) - 0.12 * reach, float(y.max()) + 0.12 * reach)
-    for name, left, top in _apart(list(joined["metric"]), x, y, 0.055 * reach * 1.24):
+    names = [shorten(name, 18) for name in joined["metric"]]
+    inches = axes.transAxes.inverted().transform(axes.transData.transform(np.stack((x, y), axis=1))) * (width, height)
+    for name, point, place in zip(names, inches, point_labels(names, inches.tolist(), (width, height)), strict=True):
+        edge = place.left if place.beside == "right" else place.right
+        moved = abs(place.middle - point[1]) > 0.01
         axes.annotate(
-            shorten(name, 18), (left, top), xytext=(7, 0), textcoords="offset points", fontsize=8, va="center"
-        )
+            name, point / (width, height), (edge / width, place.middle / height), xycoords="axes fraction",
+            fontsize=8, va="center", ha="left" if place.beside == "right" else "right",
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5 * moved, "shrinkA": 0, "shrinkB": 2},
+        )  # fmt: skip
     _quiet(axes)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -223,21 +231,9 @@ def _scores_of(scored: Scored, metric: str) -> Values:
     return scores
 
 
-def _apart(names: list[str], x: Values, y: Values, least: float) -> list[tuple[str, float, float]]:
-    """Move labels up where they would cover each other: those within half a decade of each other need ``least``."""
-    placed: list[tuple[str, float, float]] = []
-    for place in np.argsort(y):
-        top = float(y[place])
-        near = [other for _, left, other in placed if abs(np.log10(left / x[place])) < 0.6]
-        while any(abs(top - other) < least for other in near):
-            top += 0.1 * least
-        placed.append((names[place], float(x[place]), top))
-    return placed
-
-
 def _quiet(axes: Axes) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(which="both", length=0)
-    axes.tick_params(labelsize=8.5, labelcolor=INK)
-    axes.tick_params(axis="x", labelsize=7.5, labelcolor=MUTED)
+    axes.tick_params(which="both", labelsize=8.5, labelcolor=INK)
+    axes.tick_params(axis="x", which="both", labelsize=7.5, labelcolor=MUTED)

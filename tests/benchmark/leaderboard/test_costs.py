@@ -7,6 +7,8 @@ import time
 import pandas as pd
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from benchmark.leaderboard.config import LeaderboardConfig, MetricEntry
 from benchmark.leaderboard.costs import absent_device, measure_costs, measure_memory
@@ -149,3 +151,20 @@ def test_the_speed_figure_takes_the_interleaved_times_at_the_largest_size_that_m
     assert axes.get_ylabel() == "SRCC, rated"
     assert axes.get_xlabel().startswith("milliseconds per megapixel at 96x64 on cpu, in turns")
     assert axes.collections[-1].get_offsets()[:, 0].tolist() == [280.0, 560.0]
+    assert [text.get_text() for text in axes.texts] == ["a", "b"]
+
+
+def test_no_metric_of_the_speed_figure_goes_without_its_name():
+    """Many at the upper edge: names that are moved beyond it would not be drawn."""
+    names = [f"metric {number}" for number in range(9)]
+    board = pd.DataFrame({"metric": names, "average": [0.0] + [0.9 + 0.001 * number for number in range(8)]})
+    times = pd.DataFrame({"metric": names, "ms_per_megapixel": [100.0 + number for number in range(9)]})
+    times["ms_per_megapixel_low"] = times["ms_per_megapixel_high"] = times["ms_per_megapixel"]
+    figure = speed_figure(board, times, "metric 3", "somewhere", "SRCC")
+    canvas, axes = FigureCanvasAgg(figure), figure.axes[0]
+    canvas.draw()
+    assert [text.get_text() for text in axes.texts] == names
+    # What is beside a point outside the axes is not drawn; these points are told as shares of the axes.
+    assert all(text.xycoords == "axes fraction" and 0 <= min(text.xy) <= max(text.xy) <= 1 for text in axes.texts)
+    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in axes.texts]
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
