@@ -275,7 +275,10 @@ def test_ranking_agrees_with_comparing(small):
     candidates.insert(1, reference)
     ranking = small.rank(candidates, reference)
     for i, candidate in enumerate(candidates):
-        assert abs(ranking.scores[i] - small.compare(candidate, reference).score[0]) <= 1e-5
+        alone = small.compare(candidate, reference)
+        assert abs(ranking.scores[i] - alone.score[0]) <= 1e-5
+        amounts = {row.family: row.amount for row in alone.summary().rows}
+        assert {row.family: row.amount for row in ranking.summaries[i].rows} == pytest.approx(amounts, abs=1e-5)
         for j, other in enumerate(candidates):
             assert abs(ranking.pairwise[i, j] - small.compare(candidate, other).score[0]) <= 1e-5
     assert torch.equal(ranking.pairwise, -ranking.pairwise.T)
