@@ -47,6 +47,14 @@ def test_crowded_names_cover_neither_each_other_nor_a_point(points):
     assert not any(covers(label, dot) for label in labels for dot in dots)
 
 
+@pytest.mark.parametrize("height", [0.0, 0.5, SIZE[1]])
+def test_crowds_at_an_edge_are_moved_inward(height):
+    labels = point_labels(["metric"] * 9, [(2.0, height)] * 9, SIZE)
+    moved = [label for label in labels if label.middle != height]
+    assert len(moved) >= 7
+    assert all(label.bottom >= 0.0 and label.top <= SIZE[1] + 1e-9 for label in moved)
+
+
 def test_what_two_places_share_is_an_area():
     one, other = PointLabel(0.0, 0.0, 2.0, 1.0, ""), PointLabel(1.0, 0.5, 4.0, 2.0, "")
     assert one.overlap(other) == other.overlap(one) == 0.5
