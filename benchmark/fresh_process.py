@@ -7,31 +7,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ask"]
+__all__ = ["answer_of", "ask", "run_probe"]
 
 
 def ask(probe: str, request: Mapping[str, Any], *, about: str, seconds: float) -> dict[str, Any]:
-    """Run ``python -m benchmark.PROBE REQUEST`` and return what it printed last; both are JSON.
+    """Return what a probe answers; arguments and errors as of ``run_probe``.
+
+    Args:
+        about: what is measured, for the message of an error.
+
+    Raises:
+        RuntimeError: it failed; the message ends with what it complained about.
+    """
+    finished = run_probe(probe, request, seconds=seconds)
+    if finished.returncode != 0:
+        raise RuntimeError(f"{about} failed:\n{finished.stderr.strip()}")
+    return answer_of(finished)
+
+
+def run_probe(probe: str, request: Mapping[str, Any], *, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m benchmark.PROBE REQUEST``, the request as JSON.
 
     Args:
         probe: name of the module.
         request: what it shall measure.
-        about: what that is, for the message of an error.
         seconds: after which it is given up.
 
     Raises:
-        RuntimeError: it failed; the message ends with what it complained about.
         subprocess.TimeoutExpired: it took longer.
     """
-    finished = subprocess.run(
-        [sys.executable, "-m", f"benchmark.{probe}", json.dumps(request)],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    if finished.returncode != 0:
-        raise RuntimeError(f"{about} failed:\n{finished.stderr.strip()}")
+    command = [sys.executable, "-m", f"benchmark.{probe}", json.dumps(request)]
+    folder = Path(__file__).parents[1]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
+
+
+def answer_of(finished: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """What a probe that did not fail answered, as JSON on its last line."""
     answer: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return answer

@@ -17,11 +17,19 @@ from benchmark.schema import Target
 
 __all__ = ["PARTS", "measure", "startup_targets", "summarize"]
 
-_TIMED = "import time; begun = time.perf_counter(); {}; print(time.perf_counter() - begun)"
+_TIMED = """
+import time
+begun = time.perf_counter()
+{}
+print(time.perf_counter() - begun)
+"""
 _HOOK = "import pyiqa_pixelperfect_boot as boot; boot.install()"
-# Python has run the hook by then: what it loaded is taken out, so that it is found, read and run once more.
-_AGAIN = "import sys; sys.modules.pop('pyiqa_pixelperfect_boot', None); sys.meta_path[:] = [f for f in sys.meta_path "
-_AGAIN += "if not hasattr(f, 'adds_pixelperfect_rows')]; "
+# Python has run the hook by then: what it left is taken out, so that it is found, read and run once more.
+_AGAIN = """
+import sys
+sys.modules.pop("pyiqa_pixelperfect_boot", None)
+sys.meta_path[:] = [finder for finder in sys.meta_path if not hasattr(finder, "adds_pixelperfect_rows")]
+"""
 
 #: What is timed, and the program that prints its seconds; what Python takes to start is timed from outside.
 PARTS = {

@@ -5,12 +5,9 @@ for a while slows all of them. Beside the wall clock stands the processor time, 
 on an accelerator the clock is read after it has finished. Memory comes from a fresh process per metric and size.
 """
 
-import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.fresh_process import answer_of, run_probe
 from benchmark.leaderboard.config import LeaderboardConfig, MetricEntry, SpeedEntry
 from benchmark.leaderboard.predictors import Predictor, build_predictor, whole_reason
 from benchmark.progress import track
@@ -83,12 +81,8 @@ def measure_memory(
         "device": device,
         "threads": config.threads,
     }
-    command = [sys.executable, "-m", "benchmark.leaderboard.cost_probe", json.dumps(request)]
-    folder = Path(__file__).parents[2]
     try:
-        finished = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
-        )
+        finished = run_probe("leaderboard.cost_probe", request, seconds=_PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return {"note": f"two scores took more than {_PROBE_SECONDS} s"}
     if finished.returncode < 0:
@@ -96,8 +90,7 @@ def measure_memory(
     if finished.returncode != 0:
         last = (finished.stderr.strip().splitlines() or ["no reason given"])[-1]
         return {"note": f"its process failed: {last[:200]}"}
-    found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
-    return found
+    return answer_of(finished)
 
 
 def _on_device(

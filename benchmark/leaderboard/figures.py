@@ -158,11 +158,11 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
     inches = axes.transAxes.inverted().transform(axes.transData.transform(np.stack((x, y), axis=1))) * (width, height)
     for name, point, place in zip(names, inches, point_labels(names, inches.tolist(), (width, height)), strict=True):
         edge = place.left if place.beside == "right" else place.right
-        moved = abs(place.middle - point[1]) > 0.01
+        line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
         axes.annotate(
             name, point / (width, height), (edge / width, place.middle / height), xycoords="axes fraction",
             fontsize=8, va="center", ha="left" if place.beside == "right" else "right",
-            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5 * moved, "shrinkA": 0, "shrinkB": 2},
+            arrowprops=line if abs(place.middle - point[1]) > 0.01 else None,
         )  # fmt: skip
     _quiet(axes)
     axes.grid(color=FAINT, linewidth=0.6)
