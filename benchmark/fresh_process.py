@@ -11,13 +11,17 @@ __all__ = ["answer_of", "ask", "run_probe"]
 
 
 def ask(probe: str, request: Mapping[str, Any], *, about: str, seconds: float) -> dict[str, Any]:
-    """Return what a probe answers; arguments and errors as of ``run_probe``.
+    """Return what a probe answers, as JSON on its last line.
 
     Args:
+        probe: as for ``run_probe``.
+        request: likewise.
         about: what is measured, for the message of an error.
+        seconds: as for ``run_probe``.
 
     Raises:
         RuntimeError: it failed; the message ends with what it complained about.
+        subprocess.TimeoutExpired: it took longer.
     """
     finished = run_probe(probe, request, seconds=seconds)
     if finished.returncode != 0:

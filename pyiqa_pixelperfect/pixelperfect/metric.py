@@ -187,8 +187,8 @@ class PixelPerfect(nn.Module):
         """
         pictures = [self._at_hand(picture) for picture in as_candidates(candidates, reference)]
         count, size = len(candidates), pictures[0].shape
-        # Each against those before it, a reference being the last: the other half follows from anti-symmetry.
-        pairs = [(i, j) for i in range(len(pictures)) for j in range(i)]
+        # Each against those after it, a reference being the last: the other half follows from anti-symmetry.
+        pairs = [(i, j) for j in range(len(pictures)) for i in range(j)]
         few = len(pairs) * len(self.families) * size[-2] * size[-1] <= _KEPT_MAPS * MAP_STRIDE**2
         shown = pairs[-count:] if reference is not None else pairs if few else []
         pairwise, cells = self._pairwise(pictures, pairs, shown, tile)
@@ -230,11 +230,11 @@ class PixelPerfect(nn.Module):
         return pairwise, cells
 
     def _logits(self, cells: dict[Pair, Tensor], i: int, j: int, size: torch.Size) -> Tensor:
-        """Those of ``i`` against ``j``, taken out of the ones of each against those before it."""
+        """Those of ``i`` against ``j``, taken out of the ones of each against those after it."""
         if i == j:
             sides = (-(-side // MAP_STRIDE) for side in size[-2:])
             return torch.zeros(1, len(self.families), *sides, device=self.map_network.head.weight.device)
-        return cells.pop((i, j)) if i > j else cells.pop((j, i)).neg_()
+        return cells.pop((i, j)) if i < j else cells.pop((j, i)).neg_()
 
     def _comparison(self, score: Tensor, logits: Tensor, size: torch.Size) -> Comparison:
         height, width = size[-2:]

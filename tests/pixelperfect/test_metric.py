@@ -13,10 +13,13 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from pyiqa_pixelperfect.backbones import seeded_weights
 from pyiqa_pixelperfect.errors import ImageError, WeightsError
 from pyiqa_pixelperfect.families import FAMILIES
 from pyiqa_pixelperfect.pixelperfect import metric as metric_module
+from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.score_network import RelationalScoreNet
 from pyiqa_pixelperfect.weights import load_weights, save_weights
 
 
@@ -286,6 +289,21 @@ def test_ranking_agrees_with_comparing(small):
     assert ranking.scores[1] == 0
     assert ranking.order == torch.argsort(ranking.scores, descending=True, stable=True).tolist()
     assert ranking.scores.abs().max() > 1e-3
+
+
+def test_ranking_agrees_with_comparing_where_antisymmetry_was_only_learned():
+    with seeded_weights(1):
+        maps = DistortionMapNet(14, (4, 6, 8, 8, 12), (8, 8, 12, 12), antisymmetric=False)
+        metric = PixelPerfect(maps.eval(), RelationalScoreNet(hidden=16, embedding=4)).eval()
+    reference, *candidates = pictures(8, 4)
+    alone = [metric.compare(candidate, reference) for candidate in candidates]
+    ranking = metric.rank(candidates, reference)
+    assert ranking.scores.tolist() == pytest.approx([result.score.item() for result in alone], abs=1e-6)
+    for summary, result in zip(ranking.summaries, alone, strict=True):
+        amounts = [row.amount for row in result.summary().rows]
+        assert [row.amount for row in summary.rows] == pytest.approx(amounts, abs=1e-6)
+    back = metric.compare(reference, candidates[0])
+    assert (back.maps + alone[0].maps - 1).abs().max() > 1e-3  # so it does matter which of the two comes first
 
 
 def test_ranking_encodes_every_picture_once(small, monkeypatch):
