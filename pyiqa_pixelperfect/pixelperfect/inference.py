@@ -1,18 +1,44 @@
 """Quicker ways to the same result for when there is no gradient to compute: less memory is touched, none is copied."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["halved", "halved_in_strips", "plain", "plus_and_minus", "plus_enlarged", "steps_to_next"]
+__all__ = ["halved", "halved_in_strips", "plain", "plus_and_minus", "plus_enlarged", "room_for", "steps_to_next"]
 
 _STRIP = 2**20  # numbers of the stem's features in a strip, 4 MiB, about
+_LINE = 64  # bytes: where torch lets its own memory begin
 
 
 def plain(*tensors: Tensor) -> bool:
     """Whether plain numbers on a CPU are asked for: neither gradients nor a graph."""
     tracked = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return tensors[0].device.type == "cpu" and not tracked and not torch.compiler.is_compiling()
+
+
+def room_for(size: Sequence[int], like: Tensor, *, channels_last: bool = False) -> Tensor:
+    """A tensor (B, C, H, W) on the CPU of the type of ``like``, for numbers that are about to be written.
+
+    The memory is numpy's, which asks Linux for large pages. Torch does so only if told by an environment variable, and
+    to touch the thousands of small pages of a large tensor for the first time takes longer than to fill it.
+
+    Args:
+        size: four numbers.
+        like: of any shape.
+        channels_last: how it is laid out.
+    """
+    count, channels, height, width = size
+    length = math.prod(size) * like.element_size()
+    memory = np.empty(length + _LINE, dtype=np.uint8)
+    start = -memory.ctypes.data % _LINE
+    numbers = torch.from_numpy(memory[start : start + length]).view(like.dtype)
+    if channels_last:
+        return numbers.view(count, height, width, channels).permute(0, 3, 1, 2)
+    return numbers.view(count, channels, height, width)
 
 
 def halved(planes: Tensor, times: int) -> Tensor:
@@ -45,7 +71,7 @@ def halved_in_strips(images: Tensor, stem: nn.Conv2d, entry: nn.Conv2d) -> Tenso
     """
     count, _, height, width = images.shape
     size = count, entry.out_channels, height // 4, width // 4
-    whole = torch.empty(size, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    whole = room_for(size, images, channels_last=True)
     rows = max(1, _STRIP // (2 * stem.out_channels * (width // 2)))
     for top in range(0, height // 4, rows):
         end = min(top + rows, height // 4)
@@ -68,9 +94,7 @@ def plus_and_minus(one: Tensor, other: Tensor) -> Tensor:
     if not plain(one, other):
         return torch.cat((one + other, one - other))
     last = one.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if last else torch.contiguous_format
-    size = 2 * len(one), *one.shape[1:]
-    both = torch.empty(size, dtype=one.dtype, device=one.device, memory_format=layout)
+    both = room_for((2 * len(one), *one.shape[1:]), one, channels_last=last)
     torch.add(one, other, out=both[: len(one)])
     torch.sub(one, other, out=both[len(one) :])
     return both

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from pyiqa_pixelperfect.pixelperfect.inference import plain, room_for
 
 __all__ = ["MAP_STRIDE", "cells_to_pixels", "crop_cells"]
 
@@ -28,5 +31,11 @@ def cells_to_pixels(cells: Tensor, size: Sequence[int], stride: int = MAP_STRIDE
         stride: pixels per cell.
     """
     # Planes one after the other, as users expect them and interpolation is quickest with.
-    whole = F.interpolate(cells.contiguous(), scale_factor=float(stride), mode="bilinear", align_corners=False)
-    return whole[..., : size[-2], : size[-1]]
+    cells, (height, width) = cells.contiguous(), size[-2:]
+    if plain(cells):
+        pixels = room_for((*cells.shape[:2], height, width), cells)
+        scales = float(stride), float(stride)
+        torch.ops.aten.upsample_bilinear2d.out(cells, (height, width), False, *scales, out=pixels)
+        return pixels
+    whole = F.interpolate(cells, scale_factor=float(stride), mode="bilinear", align_corners=False)
+    return whole[..., :height, :width]

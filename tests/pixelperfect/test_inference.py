@@ -12,6 +12,7 @@ from pyiqa_pixelperfect.pixelperfect.inference import (
     plain,
     plus_and_minus,
     plus_enlarged,
+    room_for,
     steps_to_next,
 )
 
@@ -70,3 +71,15 @@ def test_halving_again_and_again_gives_means_over_squares(times):
     planes, side = torch.rand(2, 3, 37, 50, dtype=torch.float64), 2**times
     torch.testing.assert_close(halved(planes, times), F.avg_pool2d(planes, side))
     torch.testing.assert_close(halved(planes[:, None], times), F.avg_pool2d(planes, side)[:, None])
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_room_is_laid_out_as_that_of_torch(dtype, channels_last):
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    expected = torch.empty(2, 3, 5, 7, dtype=dtype, memory_format=layout)
+    room = room_for((2, 3, 5, 7), expected, channels_last=channels_last)
+    assert (room.shape, room.stride(), room.dtype) == (expected.shape, expected.stride(), dtype)
+    assert room.data_ptr() % 64 == 0
+    values = torch.arange(210).reshape(2, 3, 5, 7).to(dtype)
+    assert torch.equal(room.copy_(values), values)

@@ -36,3 +36,14 @@ def test_how_cells_lie_in_memory_does_not_matter():
     cells = torch.rand(1, 14, 6, 9, generator=torch.Generator().manual_seed(1))
     last = cells.contiguous(memory_format=torch.channels_last)
     assert torch.equal(cells_to_pixels(last[..., 1:, 1:], (18, 30)), cells_to_pixels(cells[..., 1:, 1:], (18, 30)))
+
+
+@pytest.mark.parametrize("size", [(24, 36), (21, 33), (23, 35)])
+def test_gradients_do_not_change_what_lies_between(size):
+    """Without them pixels are written where they stay; with them cells beyond the picture are cut off afterwards."""
+    cells = torch.rand(2, 14, 6, 9, generator=torch.Generator().manual_seed(2))
+    pixels = cells_to_pixels(cells, size)
+    assert pixels.is_contiguous()
+    tracked = cells_to_pixels(cells.clone().requires_grad_(), size)
+    assert tracked.requires_grad
+    assert torch.equal(pixels, tracked)
