@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.leaderboard.logistic import curve, fit_logistic
-from benchmark.leaderboard.point_labels import point_labels
 from benchmark.leaderboard.results import FULL, Results
 from benchmark.leaderboard.runner import Scored
 from benchmark.leaderboard.standings import ALL, Standing, headline_of
@@ -143,27 +143,22 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
     joined = joined[joined["average"].notna()]
     sheet = Sheet(7.0, 4.6)
     sheet.text(_MARGIN, _MARGIN - 0.08, "Agreement against time", 12, fontweight="bold")
-    width, height = 5.7, 3.1
-    axes = sheet.axes(_MARGIN + 0.45, _MARGIN + 0.35, width, height)
+    axes = sheet.axes(_MARGIN + 0.45, _MARGIN + 0.35, 5.7, 3.1)
     x, y = joined["ms_per_megapixel"].to_numpy(), joined["average"].to_numpy(dtype=np.float64)
     spread = np.abs(joined[["ms_per_megapixel_low", "ms_per_megapixel_high"]].to_numpy().T - x)
     colors = [MORE if metric == ours else LESS for metric in joined["metric"]]
     axes.errorbar(x, y, xerr=spread, fmt="none", ecolor=FAINT, elinewidth=2)
-    axes.scatter(x, y, c=colors, s=26, zorder=3)
+    dots = axes.scatter(x, y, c=colors, s=26, zorder=3)
     axes.set_xscale("log")
     axes.set_xlim(float(x.min()) / 2, float(x.max()) * 4)
     reach = max(float(np.ptp(y)), 0.05)
     axes.set_ylim(float(y.min()) - 0.12 * reach, float(y.max()) + 0.12 * reach)
-    names = [shorten(name, 18) for name in joined["metric"]]
-    inches = axes.transAxes.inverted().transform(axes.transData.transform(np.stack((x, y), axis=1))) * (width, height)
-    for name, point, place in zip(names, inches, point_labels(names, inches.tolist(), (width, height)), strict=True):
-        edge = place.left if place.beside == "right" else place.right
-        line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
-        axes.annotate(
-            name, point / (width, height), (edge / width, place.middle / height), xycoords="axes fraction",
-            fontsize=8, va="center", ha="left" if place.beside == "right" else "right",
-            arrowprops=line if abs(place.middle - point[1]) > 0.01 else None,
-        )  # fmt: skip
+    rows = zip(x, y, joined["metric"], strict=True)
+    names = [axes.text(across, up, shorten(name, 18), fontsize=8) for across, up, name in rows]
+    line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5}
+    # Its own forces, made for larger figures, leave names over points in crowds of nine and more.
+    adjust_text(names, objects=dots, ax=axes, expand=(1.2, 1.5), force_text=(0.05, 0.5), force_static=(0.05, 0.5),
+                force_pull=(0.001, 0.001), force_explode=(0.1, 1.0), iter_lim=3000, arrowprops=line)  # fmt: skip
     _quiet(axes)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import time
+from itertools import combinations
 
 import pandas as pd
 import pytest
@@ -154,17 +155,22 @@ def test_the_speed_figure_takes_the_interleaved_times_at_the_largest_size_that_m
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
 
 
-def test_no_metric_of_the_speed_figure_goes_without_its_name():
-    """Many at the upper edge: names that are moved beyond it would not be drawn."""
-    names = [f"metric {number}" for number in range(9)]
-    board = pd.DataFrame({"metric": names, "average": [0.0] + [0.9 + 0.001 * number for number in range(8)]})
-    times = pd.DataFrame({"metric": names, "ms_per_megapixel": [100.0 + number for number in range(9)]})
+@pytest.mark.parametrize("count", [2, 9, 18])
+def test_every_metric_of_the_speed_figure_has_its_name_in_free_sight(count):
+    """Most are crowded at the upper edge, one is far off."""
+    names = [f"metric {number}" for number in range(count)]
+    heights = [0.0] + [0.9 + 0.01 * (number % 9) for number in range(1, count)]
+    board = pd.DataFrame({"metric": names, "average": heights})
+    times = pd.DataFrame({"metric": names, "ms_per_megapixel": [100.0 + 40.0 * number for number in range(count)]})
     times["ms_per_megapixel_low"] = times["ms_per_megapixel_high"] = times["ms_per_megapixel"]
-    figure = speed_figure(board, times, "metric 3", "somewhere", "SRCC")
+    figure = speed_figure(board, times, "metric 1", "somewhere", "SRCC")
     canvas, axes = FigureCanvasAgg(figure), figure.axes[0]
     canvas.draw()
-    assert [text.get_text() for text in axes.texts] == names
-    # What is beside a point outside the axes is not drawn; these points are told as shares of the axes.
-    assert all(text.xycoords == "axes fraction" and 0 <= min(text.xy) <= max(text.xy) <= 1 for text in axes.texts)
-    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in axes.texts]
-    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+    written = [text for text in axes.texts if text.get_text()]
+    assert [text.get_text() for text in written] == names
+    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in written]
+    assert all(axes.bbox.fully_containsx(box.x0) and axes.bbox.fully_containsx(box.x1) for box in boxes)
+    assert all(axes.bbox.fully_containsy(box.y0) and axes.bbox.fully_containsy(box.y1) for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    points = axes.transData.transform(axes.collections[-1].get_offsets())
+    assert not any(box.contains(*point) for box in boxes for point in points)
