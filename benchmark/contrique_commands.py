@@ -113,8 +113,7 @@ def _from_card(card: dict[str, str]) -> dict[str, Any]:
 def _quality_table(table: pd.DataFrame) -> str:
     shown = pd.DataFrame({"metric": table["metric"]})
     for column in ("srcc", "plcc"):
-        cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
-        shown[f"{column.upper()} (95 %)"] = [f"{value:.3f} ({low:.3f} .. {high:.3f})" for value, low, high in cells]
+        shown[f"{column.upper()} (95 %)"] = report.spreads(table, column)
     if "validation" in table:
         shown["on validation splits"] = [
             "" if np.isnan(value) else f"{value:.3f} +- {spread:.3f}"

@@ -86,9 +86,7 @@ def zero_shot(
 def _zero_shot_table(table: pd.DataFrame) -> str:
     shown = pd.DataFrame({"metric": table["metric"]})
     for column, label in (("srcc", "SRCC (95 %)"), ("plcc", "PLCC (95 %)"), ("ahead", "grepq-low is ahead by (95 %)")):
-        cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
-        shown[label] = [f"{value:.3f} ({low:.3f} .. {high:.3f})" for value, low, high in cells]
-    shown.loc[table["ahead"].isna(), shown.columns[-1]] = ""
+        shown[label] = report.spreads(table, column)
     return report.markdown_table(shown)
 
 

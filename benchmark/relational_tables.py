@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from benchmark.report import markdown_table
+from benchmark.report import markdown_table, spreads
 
 __all__ = ["ablation_table", "calibration_tables", "consensus_tables", "figures_table", "precision_table",
            "tiling_tables"]  # fmt: skip
@@ -50,9 +50,7 @@ def precision_table(figures: Mapping[str, float]) -> str:
 
 def consensus_tables(table: pd.DataFrame, wrong: pd.DataFrame, versions: int) -> str:
     """Correlations with the consensus: over all versions, within photos, then within families; and wrong verdicts."""
-    shown = pd.DataFrame({"metric": table["metric"]})
-    spans = zip(table["overall"], table["overall_low"], table["overall_high"], strict=True)
-    shown["overall (95 %)"] = [f"{middle:.3f} ({low:.3f} .. {high:.3f})" for middle, low, high in spans]
+    shown = pd.DataFrame({"metric": table["metric"], "overall (95 %)": spreads(table, "overall")})
     rest = [column for column in table.columns if column in ("others", "within") or column.startswith("in ")]
     correlations = markdown_table(pd.concat([shown, table[rest]], axis=1))
     title = f"## Called better than the original: {len(wrong)} of {versions}"

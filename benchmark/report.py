@@ -17,8 +17,8 @@ import torch
 
 from benchmark.schema import SCHEMA_VERSION, Device, Record, Target, finite
 
-__all__ = ["RESULTS", "default_output", "make_record", "markdown_table", "read_record", "rows_of", "target",
-           "targets_table", "write_record"]  # fmt: skip
+__all__ = ["RESULTS", "default_output", "make_record", "markdown_table", "read_record", "rows_of", "spread",
+           "spreads", "target", "targets_table", "write_record"]  # fmt: skip
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -138,6 +138,20 @@ def markdown_table(frame: pd.DataFrame, digits: int = 3) -> str:
 
     rule = ["-" * (width - 1) + (":" if flush else "-") for width, flush in zip(widths, right, strict=True)]
     return "\n".join([line(header), line(rule), *(line(row) for row in body)])
+
+
+def spread(value: float, low: float, high: float, digits: int = 3) -> str:
+    """Write a value with the ends of its interval, if it has any; nothing if it is unknown."""
+    if math.isnan(value):
+        return ""
+    ends = "" if math.isnan(low) or math.isnan(high) else f" ({low:.{digits}f} .. {high:.{digits}f})"
+    return f"{value:.{digits}f}{ends}"
+
+
+def spreads(table: pd.DataFrame, column: str, digits: int = 3) -> list[str]:
+    """Write a column of a table with its intervals, ``column_low`` to ``column_high``."""
+    cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
+    return [spread(*cell, digits) for cell in cells]
 
 
 def _cell(value: object, digits: int) -> str:

@@ -58,10 +58,13 @@ def center_by_group(values: Values, groups: Sequence[str]) -> Values:
 def resample_groups(groups: Sequence[str], repeats: int, seed: int) -> list[NDArray[np.int64]]:
     """Draw bootstrap samples of whole groups (contents) with replacement, as row numbers.
 
-    Versions of one content are not independent; resampling single images would make every interval too narrow.
+    Versions of one content are not independent; resampling single images would make every interval too narrow. Of a
+    single group there are no samples: drawn again and again it would have no spread at all, which is no certainty.
     """
     names = np.asarray(list(groups))
     rows = [np.flatnonzero(names == name) for name in sorted(set(groups))]
+    if len(rows) < 2:
+        return []
     generator = np.random.default_rng(seed)
     drawn = generator.integers(0, len(rows), size=(repeats, len(rows)))
     return [np.concatenate([rows[number] for number in numbers]) for numbers in drawn]

@@ -1,12 +1,11 @@
 """What the commands print: each function lays one command's figures out as Markdown."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from benchmark.report import markdown_table
+from benchmark.report import markdown_table, spreads
 
 __all__ = ["antisymmetry_tables", "crops_table", "ladder_tables", "localization_tables", "ratings_table",
            "speed_table", "throughput_table"]  # fmt: skip
@@ -64,9 +63,9 @@ def antisymmetry_tables(worst: pd.DataFrame) -> str:
 def speed_table(table: pd.DataFrame) -> str:
     """Milliseconds and ratios with their quartiles, memory in MiB."""
     shown = pd.DataFrame({"metric": table["metric"]})
-    shown["ms (quartiles)"] = _spread(table, "ms", 0)
+    shown["ms (quartiles)"] = spreads(table, "ms", 0)
     if "ratio" in table:
-        shown["x LPIPS (quartiles)"] = _spread(table, "ratio", 2)
+        shown["x LPIPS (quartiles)"] = spreads(table, "ratio", 2)
     for column, title in (("before_mib", "MiB before"), ("peak_mib", "peak MiB"), ("extra_mib", "extra MiB")):
         if column in table:
             shown[title] = [round(float(value)) for value in table[column]]
@@ -84,7 +83,7 @@ def throughput_table(table: pd.DataFrame) -> str:
         shown = pd.DataFrame({what: rows["name"]})
         for way in ("batched", "one at a time"):
             shown[f"{way}, MP/s"] = [f"{speed:.1f}" for speed in rows[way]]
-        shown["ratio (quartiles)"] = _spread(rows, "ratio", 2)
+        shown["ratio (quartiles)"] = spreads(rows, "ratio", 2)
         parts += [f"## {title}", markdown_table(shown)]
     return "\n\n".join(parts)
 
@@ -102,7 +101,7 @@ def ratings_table(table: pd.DataFrame) -> str:
     shown = pd.DataFrame({"metric": table["metric"]})
     for column in ("within", "centered", "ahead"):
         if column in table:
-            shown[f"{column} (95 %)"] = _spread(table, column, 3)
+            shown[f"{column} (95 %)"] = spreads(table, column)
     for column in table.columns:
         if column == "across" or column.startswith("within ") or column == "failed":
             shown[column] = table[column]
@@ -117,11 +116,3 @@ def _tool_columns(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[columns].copy()
     shown["in training"] = ["yes" if used else "" for used in table["in_training"]]
     return shown
-
-
-def _spread(table: pd.DataFrame, column: str, digits: int) -> list[str]:
-    cells = zip(table[column], table[f"{column}_low"], table[f"{column}_high"], strict=True)
-    return [
-        "" if math.isnan(middle) else f"{middle:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"
-        for middle, low, high in cells
-    ]

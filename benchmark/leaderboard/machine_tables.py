@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmark.leaderboard.bootstrap import FEWEST_CONTENTS
 from benchmark.leaderboard.results import Results
-from benchmark.leaderboard.tables import Table, spread
+from benchmark.leaderboard.tables import Table, row_spread
 
 __all__ = ["machine_tables"]
 
@@ -52,7 +52,7 @@ def _speed(speed: pd.DataFrame) -> Table:
 
 def _maps(maps: Mapping[str, Any]) -> list[Table]:
     rows = pd.DataFrame(maps["any_family"])
-    shown = pd.DataFrame({"map": rows["map"], "AUC (95 %)": [spread(row, "auc") for _, row in rows.iterrows()]})
+    shown = pd.DataFrame({"map": rows["map"], "AUC (95 %)": [row_spread(row, "auc") for _, row in rows.iterrows()]})
     for column in rows.columns[4:-1]:
         shown[column] = [f"{value:.3f}" for value in rows[column]]
     absent = "; ".join(f"{name}: {reason}" for name, reason in maps["unavailable"].items())

@@ -9,9 +9,9 @@ import pandas as pd
 from benchmark.leaderboard.pyiqa_sets import ALIASES
 from benchmark.leaderboard.results import BOARDS, Results
 from benchmark.leaderboard.standings import ALL, headline_of
-from benchmark.report import markdown_table
+from benchmark.report import markdown_table, spread
 
-__all__ = ["Table", "csv_files", "latex", "markdown", "run_tables", "spread"]
+__all__ = ["Table", "csv_files", "latex", "markdown", "row_spread", "run_tables"]
 
 _TITLES = {
     "srcc": "SRCC (95 %)", "krcc": "KRCC", "plcc": "PLCC, raw (95 %)", "plcc4": "PLCC, 4 par.", "rmse4": "RMSE, 4 par.",
@@ -143,7 +143,7 @@ def _of(results: Results, name: str, metric: str) -> str:
     figures = results.standings[name].figures
     found = figures[(figures["metric"] == metric) & (figures["distortion"] == ALL)]
     headline = next(headline_of(item) for item in results.scored if item.rated.name == name)
-    return spread(found.iloc[0], headline) if len(found) else _NO_NUMBER
+    return row_spread(found.iloc[0], headline) if len(found) else _NO_NUMBER
 
 
 def _figures(results: Results, name: str, headline: str) -> Table:
@@ -156,7 +156,7 @@ def _figures(results: Results, name: str, headline: str) -> Table:
         if column in ("n", "failed"):
             shown[title] = figures[column].astype(str)
         else:
-            shown[title] = [spread(row, column) for _, row in figures.iterrows()]
+            shown[title] = [row_spread(row, column) for _, row in figures.iterrows()]
     if (figures["note"] != "").any():
         shown["note"] = figures["note"]
     contents = next(item for item in results.scored if item.rated.name == name).rated.rows["content"].nunique()
@@ -185,9 +185,7 @@ def _differences(differences: pd.DataFrame, name: str, headline: str) -> Table:
     sizes = differences["difference"].abs()
     low = differences["low"].where(ahead, -differences["high"])
     high = differences["high"].where(ahead, -differences["low"])
-    shown["by (95 %)"] = [
-        spread(pd.Series({"d": d, "d_low": a, "d_high": b}), "d") for d, a, b in zip(sizes, low, high, strict=True)
-    ]
+    shown["by (95 %)"] = [spread(*cell) or _NO_NUMBER for cell in zip(sizes, low, high, strict=True)]
     shown["p, bootstrap"] = [_chance(value) for value in differences["p"]]
     with_williams = bool(differences["williams_p"].notna().any())
     if with_williams:
@@ -206,12 +204,10 @@ def _absent(results: Results) -> Table:
     return Table("absent", "Not measured, and why", "", pd.DataFrame(rows, columns=["what", "name", "why"]))
 
 
-def spread(row: "pd.Series[float]", column: str) -> str:
-    """Return a value with the ends of its interval, if it has any."""
-    value = row.get(column, math.nan)
-    low, high = row.get(f"{column}_low", math.nan), row.get(f"{column}_high", math.nan)
-    ends = "" if math.isnan(low) or math.isnan(high) else f" ({low:.3f} .. {high:.3f})"
-    return _number(float(value)) + ends
+def row_spread(row: "pd.Series[float]", column: str) -> str:
+    """Write a column's value with the ends of its interval, if it has any, wherever the row may lack them."""
+    value, low, high = (row.get(name, math.nan) for name in (column, f"{column}_low", f"{column}_high"))
+    return spread(value, low, high) or _NO_NUMBER
 
 
 def _number(value: float) -> str:

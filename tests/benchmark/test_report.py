@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,20 @@ def test_failed_write_leaves_the_old_record(record, tmp_path, monkeypatch):
 )  # fmt: skip
 def test_targets_judge_rightly(measured, at_least, reached):
     assert report.target("figure", measured, 0.9, None, at_least=at_least).reached is reached
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ((0.5, 0.4, 0.61251), "0.500 (0.400 .. 0.613)"),
+        ((0.5, math.nan, math.nan), "0.500"),
+        ((math.nan, math.nan, math.nan), ""),
+    ],
+)
+def test_only_what_is_known_of_an_interval_is_written(cell, words):
+    assert report.spread(*cell) == words
+    table = pd.DataFrame([cell], columns=["auc", "auc_low", "auc_high"])
+    assert report.spreads(table, "auc") == [words]
 
 
 def test_table_is_aligned_markdown():

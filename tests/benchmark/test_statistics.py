@@ -68,6 +68,11 @@ def test_bootstrap_draws_whole_groups():
     )
 
 
+def test_one_group_alone_has_no_interval():
+    samples = resample_groups(["a", "a"], 50, seed=0)
+    assert np.isnan(interval(lambda rows: float(rows.mean()), samples)).all()
+
+
 def test_interval_covers_the_truth_about_as_often_as_it_says():
     hits = 0
     for seed in range(300):
