@@ -82,6 +82,7 @@ class NetworkConfig(Config):
     encoder_widths: tuple[Positive, Positive, Positive, Positive, Positive] = (16, 40, 80, 128, 192)
     decoder_widths: tuple[Positive, Positive, Positive, Positive] = (48, 64, 96, 96)
     score_hidden: Positive = 128
+    score_ensemble: Positive = 1  # networks whose opinions make up the verdict
     embedding: Positive = 64
 
     @property

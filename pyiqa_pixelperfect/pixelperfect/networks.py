@@ -39,7 +39,7 @@ def build_maps(
 
 def build_score(sizes: Mapping[str, Any]) -> RelationalScoreNet:
     """Build the score network that the sizes in a card tell of."""
-    return RelationalScoreNet(sizes["families"], sizes["hidden"], sizes["embedding"])
+    return RelationalScoreNet(sizes["families"], sizes["hidden"], sizes["embedding"], ensemble=sizes["ensemble"])
 
 
 def sizes_of(maps: DistortionMapNet, score: RelationalScoreNet) -> dict[str, Any]:
@@ -50,8 +50,9 @@ def sizes_of(maps: DistortionMapNet, score: RelationalScoreNet) -> dict[str, Any
         "families": maps.head.out_channels,
         "encoder": {"backbone": encoder.backbone, "options": encoder.options} if swin else list(encoder.widths),
         "decoder": list(maps.decoder.widths),
-        "hidden": score.head.in_features,
-        "embedding": score.project.out_features,
+        "hidden": score.ensemble[0].head.in_features,
+        "embedding": score.ensemble[0].project.out_features,
+        "ensemble": len(score.ensemble),
         **({} if maps.antisymmetric else {"antisymmetric": False}),
     }
 

@@ -9,6 +9,7 @@ difference of what each of them has against the undamaged picture. Scores of pai
 Deviations from the paper, and why:
 
 * Anti-symmetry holds by construction: the verdict is ``tanh(u(a, b) - u(b, a))``, the severity does not know the order.
+* The verdict is that of several networks together: see ``verdict_network``.
 * The score reads the maps, before their calibration, not the features below them. What the maps do not hold is the
   direction, and for that many pairs are needed, each seen often: a small network on a few hundred numbers per pair,
   which are computed once.
@@ -18,14 +19,15 @@ Deviations from the paper, and why:
   and a colorful picture differences alone cannot say which is the one that has lost, or gained, its colors.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pyiqa_pixelperfect.pixelperfect.picture_statistics import STATISTICS
 from pyiqa_pixelperfect.pixelperfect.severity import Severity
+from pyiqa_pixelperfect.pixelperfect.verdict_network import VerdictNet
 
 __all__ = ["PairDescription", "RelationalScoreNet", "describe_pairs"]
 
@@ -67,35 +69,31 @@ def describe_pairs(logits: Tensor, image: Tensor, reference: Tensor, unlike: Ten
 class RelationalScoreNet(nn.Module):
     """Relational score of described pairs, ``S(a, b) = verdict(a, b) * severity(a, b)``.
 
-    With ``u`` a network of two layers, ``verdict(a, b) = tanh(5 (u(a, b) - u(b, a)))``.
+    ``verdict(a, b) = tanh(5 lead)``, with the mean of the leads ``u(a, b) - u(b, a)`` that an ensemble sees.
 
     Args:
         families: number of map channels K.
-        hidden: width of the two layers of ``u``.
-        embedding: length of the vector that the contrastive loss compares.
+        hidden: width of the two layers of each ``u``.
+        embedding: length of the vectors that the contrastive loss compares.
         dropout: chance that a hidden number is left out in training.
+        ensemble: number of networks whose opinions make up the verdict.
     """
 
     spread: Tensor
     usual: Tensor
     width: Tensor
 
-    def __init__(self, families: int = 14, hidden: int = 128, embedding: int = 64, dropout: float = 0.4) -> None:
+    def __init__(
+        self, families: int = 14, hidden: int = 128, embedding: int = 64, dropout: float = 0.4, ensemble: int = 1
+    ) -> None:
         super().__init__()
         self.register_buffer("spread", torch.ones(STATISTICS))
         self.register_buffer("usual", torch.zeros(STATISTICS))
         self.register_buffer("width", torch.ones(STATISTICS))
-        self.trunk = nn.Sequential(
-            nn.Dropout(dropout / 2),
-            nn.Linear(2 * STATISTICS + 2 * families + 1, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout / 2),
+        turning, alike = 2 * STATISTICS + families, families + 1
+        self.ensemble: Any = nn.ModuleList(
+            VerdictNet(turning, alike, hidden, embedding, dropout) for _ in range(ensemble)
         )
-        self.head = nn.Linear(hidden, 1, bias=False)  # a bias would cancel in u(a, b) - u(b, a)
-        self.project = nn.Linear(hidden, embedding)
         self.severity_network = Severity()
 
     @torch.no_grad()
@@ -129,24 +127,21 @@ class RelationalScoreNet(nn.Module):
         alike = torch.cat((SHARE_SCALE * pairs.amounts / total, 0.5 * total.log()), dim=1)
         return turning, alike
 
-    def relation(self, pairs: PairDescription) -> Tensor:
-        """What tells the image from the reference, (B, hidden): of swapped pairs it is the negative."""
-        return self.relate(*self.clues(pairs))
+    def relate(self, turning: Tensor, alike: Tensor) -> list[Tensor]:
+        """What tells the image from the reference by the clues of pairs, to each network, (B, hidden)."""
+        return [network(turning, alike) for network in self.ensemble]
 
-    def relate(self, turning: Tensor, alike: Tensor) -> Tensor:
-        """The same by the clues of pairs."""
-        # One after the other: rows of one product may be rounded differently, and the sum of both orders not be 0.
-        forth, back = (self.trunk(torch.cat((clues, alike), dim=1)) for clues in (turning, -turning))
-        return torch.sub(forth, back)
+    def leads(self, relations: Sequence[Tensor]) -> Tensor:
+        """What each of the M networks sees, (M, B): above 0 where the image is better, 1 and more if that is sure."""
+        return torch.stack([network.lead(part) for network, part in zip(self.ensemble, relations, strict=True)])
 
-    def lead(self, relation: Tensor) -> Tensor:
-        """``u(a, b) - u(b, a)``, (B,): positive where the image is better, 1 and more where that is sure."""
-        lead: Tensor = self.head(relation).squeeze(1)
-        return lead
+    def embed(self, relations: Sequence[Tensor]) -> Tensor:
+        """Unit vectors (M, B, E) that describe the relation of each image to its reference, for InfoNCE."""
+        return torch.stack([network.embed(part) for network, part in zip(self.ensemble, relations, strict=True)])
 
-    def embed(self, relation: Tensor) -> Tensor:
-        """Unit vectors (B, E) that describe the relation of each image to its reference, for InfoNCE."""
-        return F.normalize(self.project(relation), dim=1)
+    def lead(self, pairs: PairDescription) -> Tensor:
+        """What they see in the mean, (B,)."""
+        return self.leads(self.relate(*self.clues(pairs))).mean(0)
 
     def verdict(self, lead: Tensor) -> Tensor:
         """Which picture is better, (B,) in (-1, 1): positive if it is the image."""
@@ -170,4 +165,4 @@ class RelationalScoreNet(nn.Module):
         Returns:
             (B,) scores in (-1, 1); > 0 = the image is better than the reference, higher is better.
         """
-        return self.verdict(self.lead(self.relation(pairs))) * self.severity(pairs)
+        return self.verdict(self.lead(pairs)) * self.severity(pairs)

@@ -21,7 +21,8 @@ SMALLEST_VERDICT = 0.1  # that a pair of known order is asked for, however littl
 class ScoreStage(nn.Module):
     """Hinge over all ordered pairs of a set, and InfoNCE between sets of equal distortions (the paper's losses).
 
-    Verdict and severity learn apart, so that neither makes up for the other. The verdict has three losses:
+    Verdict and severity learn apart, so that neither makes up for the other, and so do the networks that make up the
+    verdict. These have four losses, each the mean over them:
 
     * ``rank``, the hinge, on the lead, before the verdict is squashed and weighed: there the paper's margin of 1 means
       the same for faint and for strong distortions. Two rungs of a ladder are asked for the lead that ``detour`` wants.
@@ -55,21 +56,21 @@ class ScoreStage(nn.Module):
         """
         pairs = sets.pairs()
         clues = self.score.clues(pairs)
-        relation = self.score.relate(*clues)
         shape = sets.amounts.shape[:3]
-        lead = self.score.lead(relation).reshape(shape)
+        relations = self.score.relate(*clues)
+        leads = self.score.leads(relations).unflatten(1, shape)
         severity = self.score.severity(pairs).reshape(shape)
         against_clean = severity[:, :, sets.to_clean]
         climb = against_clean[:, :, sets.ladders - 1]
         apart = severity.detach()
         behind = self._behind(against_clean.detach(), sets.members)
-        worse, ahead = lead[..., : sets.known], -behind[..., : sets.known]
+        worse, ahead = leads[..., : sets.known], -behind[..., : sets.known]
         wanted = self.score.lead_of((ahead / apart[..., : sets.known].clamp_min(1e-6)).clamp_min(SMALLEST_VERDICT))
         parts = {
             # Pairs are (worse, better), and S(better, worse) = -S(worse, better).
             "rank": hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin * wanted),
-            "detour": (self.score.verdict(lead) * apart - behind).square().mean(),
-            "contrast": self._contrast(relation.reshape(*shape, -1), sets),
+            "detour": (self.score.verdict(leads) * apart - behind).square().mean(),
+            "contrast": self._contrast(self.score.embed(relations).unflatten(1, shape), sets),
             "climb": hinge_loss(climb[..., 1:], climb[..., :-1], margin=self.config.margin_severity),
         }
         weights = {
@@ -87,7 +88,7 @@ class ScoreStage(nn.Module):
             parts["consensus"] = missed.square().sum() / judged.sum().clamp_min(1)
             weights["consensus"] = self.config.weight_consensus
         total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-        return {"loss": total, **parts, "ordered": (worse < 0).float().mean()}
+        return {"loss": total, **parts, "ordered": (worse.mean(0) < 0).float().mean()}
 
     def _behind(self, against_clean: Tensor, members: Tensor) -> Tensor:
         """``S`` of each pair by the detour over the clean crop, (C, 2, P); negative: the image is the worse one."""
@@ -101,14 +102,16 @@ class ScoreStage(nn.Module):
         partner = torch.randperm(len(turning), device=turning.device)
         share = torch.rand(len(turning), 1, device=turning.device)
         mixed = (torch.lerp(clues[partner], clues, share) for clues in (turning, alike))
-        worse = self.score.lead(self.score.relate(*mixed))
+        worse = self.score.leads(self.score.relate(*mixed))
         return hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin)
 
-    def _contrast(self, relation: Tensor, sets: DescribedSets) -> Tensor:
+    def _contrast(self, embeddings: Tensor, sets: DescribedSets) -> Tensor:
         """Positives: the same rung of the same distortions on another crop. Negatives: everything else."""
-        first, second = relation[:, :, sets.to_clean].unbind(1)
-        anchors, positives = (self.score.embed(part.flatten(0, 1)) for part in (first, second))
-        return info_nce(anchors, positives, temperature=self.config.temperature)
+        parts = []
+        for first, second in zip(*embeddings[:, :, :, sets.to_clean].unbind(2), strict=True):
+            sides = first.flatten(0, 1), second.flatten(0, 1)
+            parts.append(info_nce(*sides, temperature=self.config.temperature))
+        return torch.stack(parts).mean()
 
 
 @torch.no_grad()

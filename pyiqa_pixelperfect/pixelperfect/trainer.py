@@ -98,7 +98,12 @@ def build_networks(config: PixelPerfectConfig, device: torch.device) -> tuple[Di
     with seeded_weights(config.seed):
         symmetric = sizes.antisymmetric
         maps = build_maps(sizes.encoder, sizes.decoder_widths, seed=config.seed, antisymmetric=symmetric)
-        score = RelationalScoreNet(hidden=sizes.score_hidden, embedding=sizes.embedding, dropout=config.score.dropout)
+        score = RelationalScoreNet(
+            hidden=sizes.score_hidden,
+            embedding=sizes.embedding,
+            dropout=config.score.dropout,
+            ensemble=sizes.score_ensemble,
+        )
     return maps.to(device).to(memory_format=torch.channels_last), score.to(device)
 
 
@@ -111,7 +116,7 @@ def _start(maps: DistortionMapNet, path: Path) -> str:
 def _fingerprint(config: PixelPerfectConfig) -> str:
     """Checkpoints are of the maps: the score may be taught anew, in another way, on those of a finished stage 1."""
     free = FREE | {"preview_every", "validate_every", "score"}
-    return fingerprint(config, free, {"network": ("score_hidden", "embedding")})
+    return fingerprint(config, free, {"network": ("score_hidden", "score_ensemble", "embedding")})
 
 
 def _card(run: Run, photos: list[Path], figures: dict[str, float], origin: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network = PixelPerfect()
     with torch.no_grad():
         network.map_network.head.weight.mul_(100)
-        network.score_network.head.weight.mul_(10)
+        network.score_network.ensemble[0].head.weight.mul_(10)
     network.save(folder / "weights.safetensors", half=False)
     return folder
 

@@ -71,7 +71,8 @@ def _small_swin(photographs, damaged, tmp_path_factory):
         network = PixelPerfect(maps, RelationalScoreNet(hidden=16, embedding=8)).requires_grad_(False)
     pairs, _ = describe(network.map_network, Picture(damaged), Picture(photographs))
     score = network.score_network
-    score.head.weight.copy_(-10 * score.relation(pairs).mean(0, keepdim=True))
+    (relation,) = score.relate(*score.clues(pairs))
+    score.ensemble[0].head.weight.copy_(-10 * relation.mean(0, keepdim=True))
     path = tmp_path_factory.mktemp("swin") / "swin.safetensors"
     network.save(path, half=False)
     NEEDS["pixelperfect-swinv2"] = {"pretrained_model_path": str(path)}

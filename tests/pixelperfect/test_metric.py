@@ -125,7 +125,7 @@ def altered(path: Path, **changes: str | None) -> Path:
             {
                 "sizes": json.dumps(
                     {"families": 14, "encoder": [4, 6, 8, 8, 16], "decoder": [8, 8, 12, 12]}
-                    | {"hidden": 6, "embedding": 5}
+                    | {"hidden": 6, "embedding": 5, "ensemble": 1}
                 )
             },
             "size mismatch",
@@ -192,7 +192,7 @@ def test_severity_is_the_score_without_its_verdict(small):
     verdict = small(images, references) / severity
     assert (verdict.abs() <= 1).all()
     with torch.no_grad():
-        small.score_network.head.weight.mul_(1e4)  # as sure as can be
+        small.score_network.ensemble[0].head.weight.mul_(1e4)  # as sure as can be
     assert torch.allclose(small(images, references).abs(), severity, atol=1e-6)
 
 

@@ -14,11 +14,12 @@ from pyiqa_pixelperfect.pixelperfect.score_network import PairDescription, Relat
 def network(families: int = 3) -> RelationalScoreNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        score = RelationalScoreNet(families, hidden=8, embedding=4).eval()
+        score = RelationalScoreNet(families, hidden=8, embedding=4, ensemble=2).eval()
         with torch.no_grad():
             score.spread.uniform_(0.5, 2.0)
             score.width.uniform_(0.5, 2.0)
-            score.head.weight.mul_(5.0)
+            for member in score.ensemble:
+                member.head.weight.mul_(5.0)
     return score
 
 
@@ -53,7 +54,7 @@ def test_a_description_holds_means_of_the_signed_maps_with_and_without_their_sig
 def test_the_score_is_the_verdict_times_the_severity():
     score, pairs = network(), some_pairs(3)
     with torch.no_grad():
-        verdict = torch.tanh(5 * score.lead(score.relation(pairs)))
+        verdict = torch.tanh(5 * score.lead(pairs))
         assert verdict.abs().max() > 0.01
         assert torch.equal(score(pairs), verdict * score.severity_network(pairs.unlike))
 
@@ -71,9 +72,9 @@ def test_swapping_turns_the_score_around(seed):
     score, pairs = network(), some_pairs(seed)
     with torch.no_grad():
         assert (score(pairs) + score(swapped(pairs))).abs().max() <= 1e-6
-        relation = score.relation(pairs)
-        assert (relation + score.relation(swapped(pairs))).abs().max() <= 1e-6
-        assert relation.abs().max() > 0.01
+        for one, other in zip(*(score.relate(*score.clues(order)) for order in (pairs, swapped(pairs))), strict=True):
+            assert (one + other).abs().max() <= 1e-6
+            assert one.abs().max() > 0.01
 
 
 def test_equal_pictures_score_exactly_zero():
@@ -127,14 +128,14 @@ def test_a_verdict_can_hang_on_which_picture_is_the_unusual_one():
 def test_embeddings_are_unit_vectors_even_for_equal_pictures():
     score = network()
     for pairs in (some_pairs(1), equal_pairs()):
-        length = score.embed(score.relation(pairs)).norm(dim=1)
+        length = score.embed(score.relate(*score.clues(pairs))).norm(dim=2)
         assert torch.allclose(length, torch.ones_like(length))
 
 
 def test_n4_every_parameter_gets_a_gradient():
     score, pairs = network(), some_pairs(5)
-    relation = score.relation(pairs)
-    (score(pairs).square().sum() + score.embed(relation)[:, 0].sum()).backward()
+    relations = score.relate(*score.clues(pairs))
+    (score(pairs).square().sum() + score.embed(relations)[:, :, 0].sum()).backward()
     assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in score.parameters())
 
 
@@ -142,7 +143,20 @@ def test_n4_every_parameter_gets_a_gradient():
 def test_what_tells_a_pair_apart_is_exactly_turned_when_it_is_swapped(count):
     """Both orders in one matrix product are not: its rows may be rounded in different ways."""
     torch.manual_seed(count)
-    score = RelationalScoreNet().eval()
+    score = RelationalScoreNet(ensemble=2).eval()
     alike = torch.randn(count, 15)
-    turning = torch.randn(count, score.trunk[1].in_features - 15)
-    assert torch.equal(score.relate(turning, alike), -score.relate(-turning, alike))
+    turning = torch.randn(count, 2 * STATISTICS + 14)
+    for one, other in zip(score.relate(turning, alike), score.relate(-turning, alike), strict=True):
+        assert torch.equal(one, -other)
+
+
+def test_the_verdict_is_that_of_the_mean_of_all_leads():
+    """Each network by itself first; two of them may cancel each other out."""
+    score, pairs = network(), some_pairs(8)
+    with torch.no_grad():
+        alone = [member.lead(member(*score.clues(pairs))) for member in score.ensemble]
+        assert not torch.allclose(*alone)
+        assert torch.allclose(score.lead(pairs), (alone[0] + alone[1]) / 2)
+        score.ensemble[1].load_state_dict(score.ensemble[0].state_dict())
+        score.ensemble[1].head.weight.neg_()
+        assert score(pairs).abs().max() < 1e-6

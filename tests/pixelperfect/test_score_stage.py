@@ -35,7 +35,7 @@ def described(seed: int = 0, couples: int = 3) -> DescribedSets:
 def stage_of(**changes) -> ScoreStage:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        score = RelationalScoreNet(hidden=8, embedding=4)
+        score = RelationalScoreNet(hidden=8, embedding=4, ensemble=2)
     settings = {"steps": 1, "crops": 16, "learning_rate": 1.0, "ladders": 2, "rungs": 2}
     return ScoreStage(score, ScoreStageConfig(**{**settings, **changes}))
 
@@ -45,11 +45,11 @@ def one(sets: DescribedSets, couple: int, half: int, pair: int) -> PairDescripti
     return PairDescription(*sides, *(part[couple, half, pair][None] for part in (sets.mean, sets.amounts, sets.unlike)))
 
 
-def answers(stage: ScoreStage, sets: DescribedSets, couple: int, half: int) -> tuple[list[float], list[float]]:
-    """Lead and severity of the pairs of one crop, each asked for by itself."""
+def answers(stage: ScoreStage, sets: DescribedSets, couple: int, half: int) -> tuple[list[list[float]], list[float]]:
+    """Leads, of each network, and severity of the pairs of one crop, each asked for by itself."""
     pairs = [one(sets, couple, half, pair) for pair in range(len(MEMBERS))]
     with torch.no_grad():
-        leads = [stage.score.lead(stage.score.relation(pair)).item() for pair in pairs]
+        leads = [stage.score.leads(stage.score.relate(*stage.score.clues(pair)))[:, 0].tolist() for pair in pairs]
         return leads, [stage.score.severity(pair).item() for pair in pairs]
 
 
@@ -71,7 +71,7 @@ def test_the_hinge_asks_for_the_whole_margin_against_clean_and_for_less_between_
             verdict = max(SMALLEST_VERDICT, (badness[worse] - badness[better]) / severities[pair])
             wanted = 1.0 if verdict > 0.9999 else math.atanh(verdict) / 5
             assert better or wanted == 1.0
-            costs.append(max(0.0, min(1.0, wanted) + leads[pair]))  # pairs are (worse, better)
+            costs += [max(0.0, min(1.0, wanted) + lead) for lead in leads[pair]]  # pairs are (worse, better)
     assert stage(sets)["rank"].item() == pytest.approx(sum(costs) / len(costs), rel=1e-4)
 
 
@@ -82,8 +82,8 @@ def test_scores_are_compared_with_their_detour_over_clean():
         leads, severities = answers(stage, sets, *crop)
         badness = badness_of(severities)
         for pair, (image, reference) in enumerate(MEMBERS):
-            score = torch.tanh(torch.tensor(5 * leads[pair])).item() * severities[pair]
-            errors.append((score - (badness[reference] - badness[image])) ** 2)
+            scores = [math.tanh(5 * lead) * severities[pair] for lead in leads[pair]]
+            errors += [(score - (badness[reference] - badness[image])) ** 2 for score in scores]
     assert stage(sets)["detour"].item() == pytest.approx(sum(errors) / len(errors), rel=1e-4)
 
 
@@ -98,7 +98,8 @@ def test_mixtures_of_known_pairs_are_asked_for_the_whole_margin():
         clues = [score.clues(pair) for pair in pairs]
         for pair, (other, weight) in enumerate(zip(partner, share, strict=True)):
             mixed = [weight * mine + (1 - weight) * its for mine, its in zip(clues[pair], clues[other], strict=True)]
-            costs.append(max(0.0, 1.0 + score.lead(score.relate(*mixed)).item()))  # pairs are (worse, better)
+            leads = score.leads(score.relate(*mixed))[:, 0].tolist()
+            costs += [max(0.0, 1.0 + lead) for lead in leads]  # pairs are (worse, better)
         torch.manual_seed(11)
         losses = stage(sets)
     assert losses["mixed"].item() == pytest.approx(sum(costs) / len(costs), rel=1e-4)
@@ -138,16 +139,18 @@ def test_versions_that_no_teacher_judged_say_nothing():
 def test_info_nce_pairs_the_same_rungs_of_both_crops():
     stage, sets = stage_of().eval(), described()
     with torch.no_grad():
-        vectors = [
-            [
-                stage.score.embed(stage.score.relation(one(sets, c, h, TO_CLEAN[v])))[0]
-                for c in range(3)
-                for v in TO_CLEAN
+        contrasts = []
+        for network in stage.score.ensemble:
+            vectors = [
+                [
+                    network.embed(network(*stage.score.clues(one(sets, c, h, TO_CLEAN[v]))))[0]
+                    for c in range(3)
+                    for v in TO_CLEAN
+                ]
+                for h in range(2)
             ]
-            for h in range(2)
-        ]
-        contrast = info_nce(*(torch.stack(v) for v in vectors))
-        assert stage(sets)["contrast"].item() == pytest.approx(contrast.item(), rel=1e-4)
+            contrasts.append(info_nce(*(torch.stack(v) for v in vectors)).item())
+        assert stage(sets)["contrast"].item() == pytest.approx(sum(contrasts) / 2, rel=1e-4)
 
 
 def test_the_parts_weigh_as_told():
@@ -160,7 +163,7 @@ def test_the_parts_weigh_as_told():
 
 def test_the_share_in_order_counts_known_pairs():
     stage, sets = stage_of().eval(), described()
-    leads = [lead for crop in CROPS for lead in answers(stage, sets, *crop)[0][:6]]
+    leads = [sum(lead) for crop in CROPS for lead in answers(stage, sets, *crop)[0][:6]]
     assert stage(sets)["ordered"].item() == pytest.approx(sum(lead < 0 for lead in leads) / len(leads))
 
 
@@ -178,7 +181,8 @@ def test_equal_pictures_are_not_in_order():
 def test_verdict_and_severity_learn_apart():
     stage = stage_of(weight_consensus=1.0, teachers=["mdsi"]).eval()
     losses = stage(described(), torch.rand(3, 2, 4))
-    severity, verdict = list(stage.score.severity_network.parameters()), list(stage.score.trunk.parameters())
+    severity = list(stage.score.severity_network.parameters())
+    verdict = [weight for network in stage.score.ensemble for weight in network.trunk.parameters()]
     for name in ("rank", "detour", "contrast"):
         losses[name].backward(retain_graph=True)
         assert all(p.grad is None or not p.grad.any() for p in severity)

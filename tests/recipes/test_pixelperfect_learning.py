@@ -97,7 +97,8 @@ def test_the_score_can_be_trained_alone_on_finished_maps(smoke, photos, tmp_path
     train(config_of(photos, tmp_path, f"maps.start={start}", "maps.steps=0", "score.crops=8", "score.steps=4"))
     before, after = tensors_of(start), tensors_of(tmp_path / "pixelperfect.safetensors")
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items() if name.startswith("map_network"))
-    assert not torch.equal(before["score_network.head.weight"], after["score_network.head.weight"])
+    head = "score_network.ensemble.0.head.weight"
+    assert not torch.equal(before[head], after[head])
     card = PixelPerfect.load(tmp_path / "pixelperfect.safetensors").card
     assert card["maps_from"].startswith(start.name)
     assert json.loads(card["config"])["maps"]["start"] == start.name

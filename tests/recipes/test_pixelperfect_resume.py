@@ -113,7 +113,7 @@ def test_the_score_may_be_taught_anew_on_the_maps_of_a_finished_run(straight, ph
     before, after = (tensors_of(folder / "pixelperfect.safetensors") for folder in (straight, tmp_path / "run"))
     maps = [name for name in before if name.startswith("map_network.")]
     assert_same({name: before[name] for name in maps}, {name: after[name] for name in maps})
-    assert before["score_network.head.weight"].shape != after["score_network.head.weight"].shape
+    assert before["score_network.ensemble.0.head.weight"].shape != after["score_network.ensemble.0.head.weight"].shape
 
 
 def test_how_often_a_run_reports_and_by_how_many_workers_it_reads_may_change(straight, photos, tmp_path):
