@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from benchmark.report import markdown_table, spreads
+from benchmark.report import markdown_table, spread, spreads
 
 __all__ = ["antisymmetry_tables", "crops_table", "ladder_tables", "localization_tables", "ratings_table",
            "speed_table", "throughput_table"]  # fmt: skip
@@ -91,7 +91,7 @@ def throughput_table(table: pd.DataFrame) -> str:
 def crops_table(table: pd.DataFrame) -> str:
     """Crops per second, median and quartiles over batches, and the share of the time that planning took."""
     low, median, high = np.percentile(table["crops_per_second"], [25, 50, 75])
-    row = {"crops/s (quartiles)": f"{median:.0f} ({low:.0f} .. {high:.0f})"}
+    row = {"crops/s (quartiles)": spread(median, low, high, 0)}
     row["planning"] = f"{100 * table['plan_share'].median():.0f} %"
     return markdown_table(pd.DataFrame([row]))
 

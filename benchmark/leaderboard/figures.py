@@ -156,7 +156,7 @@ def speed_figure(board: pd.DataFrame, times: pd.DataFrame, ours: str, where: str
     rows = zip(x, y, joined["metric"], strict=True)
     names = [axes.text(across, up, shorten(name, 18), fontsize=8) for across, up, name in rows]
     line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5}
-    # Its own forces, made for larger figures, leave names over points in crowds of nine and more.
+    # With its own forces names in crowds of eighteen cover points and one another.
     adjust_text(names, objects=dots, ax=axes, expand=(1.2, 1.5), force_text=(0.05, 0.5), force_static=(0.05, 0.5),
                 force_pull=(0.001, 0.001), force_explode=(0.1, 1.0), iter_lim=3000, arrowprops=line)  # fmt: skip
     _quiet(axes)

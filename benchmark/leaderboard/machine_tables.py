@@ -1,5 +1,6 @@
 """The tables that belong to one machine or to maps: times and memory, which never repeat; what only maps show."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 from benchmark.leaderboard.bootstrap import FEWEST_CONTENTS
 from benchmark.leaderboard.results import Results
 from benchmark.leaderboard.tables import Table, row_spread
+from benchmark.report import spread
 
 __all__ = ["machine_tables"]
 
@@ -85,8 +87,8 @@ def _figures(found: Mapping[str, Mapping[str, float]], photos: int) -> pd.DataFr
     rows = []
     for name, figure in found.items():
         # One photo drawn again and again has no spread at all, and three have hardly any: that is no certainty.
-        ends = "" if photos < FEWEST_CONTENTS else f" ({figure['low']:.3f} .. {figure['high']:.3f})"
-        rows.append((name, f"{figure['mean']:.3f}{ends}"))
+        ends = (math.nan, math.nan) if photos < FEWEST_CONTENTS else (figure["low"], figure["high"])
+        rows.append((name, spread(figure["mean"], *ends)))
     return pd.DataFrame(rows, columns=["figure", "mean (95 %)"])
 
 
@@ -110,10 +112,7 @@ def _types(types: dict[str, dict[str, float]]) -> Table:
 
 
 def _times_cell(row: "pd.Series[float]", column: str) -> str:
-    if pd.isna(row.get(column)):
-        return ""
-    digits = 0 if row[column] >= 10 else 1
-    return f"{row[column]:.{digits}f} ({row[f'{column}_low']:.{digits}f} .. {row[f'{column}_high']:.{digits}f})"
+    return spread(row[column], row[f"{column}_low"], row[f"{column}_high"], 0 if row[column] >= 10 else 1)
 
 
 def _text(frame: pd.DataFrame) -> pd.DataFrame:

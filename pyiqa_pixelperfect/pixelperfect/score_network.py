@@ -136,7 +136,7 @@ class RelationalScoreNet(nn.Module):
         return torch.stack([network.lead(part) for network, part in zip(self.ensemble, relations, strict=True)])
 
     def embed(self, relations: Sequence[Tensor]) -> Tensor:
-        """Unit vectors (M, B, E) that describe the relation of each image to its reference, for InfoNCE."""
+        """Unit vectors (M, ..., E) that describe relations (..., hidden), of each network, for InfoNCE."""
         return torch.stack([network.embed(part) for network, part in zip(self.ensemble, relations, strict=True)])
 
     def lead(self, pairs: PairDescription) -> Tensor:

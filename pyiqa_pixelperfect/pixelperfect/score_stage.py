@@ -5,6 +5,8 @@ closed-form metrics give these versions together. The map network is frozen, as 
 ``score_training``.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -70,7 +72,7 @@ class ScoreStage(nn.Module):
             # Pairs are (worse, better), and S(better, worse) = -S(worse, better).
             "rank": hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin * wanted),
             "detour": (self.score.verdict(leads) * apart - behind).square().mean(),
-            "contrast": self._contrast(self.score.embed(relations).unflatten(1, shape), sets),
+            "contrast": self._contrast([part.unflatten(0, shape)[:, :, sets.to_clean] for part in relations]),
             "climb": hinge_loss(climb[..., 1:], climb[..., :-1], margin=self.config.margin_severity),
         }
         weights = {
@@ -105,10 +107,10 @@ class ScoreStage(nn.Module):
         worse = self.score.leads(self.score.relate(*mixed))
         return hinge_loss(-worse, torch.zeros_like(worse), margin=self.config.margin)
 
-    def _contrast(self, embeddings: Tensor, sets: DescribedSets) -> Tensor:
+    def _contrast(self, relations: Sequence[Tensor]) -> Tensor:
         """Positives: the same rung of the same distortions on another crop. Negatives: everything else."""
         parts = []
-        for first, second in zip(*embeddings[:, :, :, sets.to_clean].unbind(2), strict=True):
+        for first, second in zip(*self.score.embed(relations).unbind(2), strict=True):
             sides = first.flatten(0, 1), second.flatten(0, 1)
             parts.append(info_nce(*sides, temperature=self.config.temperature))
         return torch.stack(parts).mean()

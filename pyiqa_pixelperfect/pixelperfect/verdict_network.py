@@ -49,5 +49,5 @@ class VerdictNet(nn.Module):
         return lead
 
     def embed(self, relation: Tensor) -> Tensor:
-        """Unit vectors (B, E) that describe the relation of each image to its reference, for InfoNCE."""
-        return F.normalize(self.project(relation), dim=1)
+        """Unit vectors (..., E) that describe relations (..., hidden) of images to their references, for InfoNCE."""
+        return F.normalize(self.project(relation), dim=-1)
