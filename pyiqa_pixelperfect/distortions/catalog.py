@@ -75,6 +75,7 @@ _ROWS = (
     Kind("luma_noise", "noise", noise.luma_noise, "sensor", "ours", "Gaussian, equal in all channels"),
     Kind("chroma_noise", "noise", noise.chroma_noise, "sensor", _KADIS.format(12), "color blotches of 1.5 px"),
     Kind("grain", "noise", noise.grain, "sensor", "ours", "correlated noise, as after demosaicing"),
+    Kind("pink_noise", "noise", noise.pink_noise, "sensor", "CSIQ", "amplitude falls as 1/f, deviation to 0.15"),
     Kind("poisson_noise", "noise", noise.poisson_noise, "sensor", "photon statistics", "grows with the light"),
     Kind("speckle_noise", "noise", noise.speckle_noise, "sensor", _KADIS.format(14), "multiplicative"),
     Kind("impulse_noise", "noise", noise.impulse_noise, "sensor", _KADIS.format(13), "salt and pepper to 12 %"),
@@ -200,6 +201,7 @@ _ROWS = (
     ),
     Kind("contrast_stretch", "contrast", tone.contrast_stretch, "processing", "gain", "slope 0.12 to 2.6"),
     Kind("contrast_curve", "contrast", tone.contrast_curve, "processing", _KADIS.format(25), "S-curve or its inverse"),
+    Kind("local_contrast", "contrast", tone.local_contrast, "processing", "clarity", "slope 0.4 to 3 about 8 to 24 px"),
     Kind(
         "haze",
         "contrast",

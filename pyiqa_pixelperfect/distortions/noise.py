@@ -2,7 +2,8 @@
 
 Sources: KADIS-700k types 11 to 14 (Lin et al., 2020) for white, color-component, impulse and multiplicative noise;
 the photon-noise law (variance proportional to light) for ``poisson_noise``; noise smoothed by demosaicing for
-``grain``. Strengths grow with ``amount ** 1.5``: visibility of noise rises steeply at first.
+``grain``; CSIQ (Larson and Chandler, 2010) has pink noise. Strengths grow with ``amount ** 1.5``: visibility of noise
+rises steeply at first.
 """
 
 import torch
@@ -12,12 +13,22 @@ from pyiqa_pixelperfect.distortions.blur import gaussian_filter
 from pyiqa_pixelperfect.distortions.counter import hashed_normal, hashed_uniform
 from pyiqa_pixelperfect.distortions.strengths import keep_where_zero, one_and_a_half_power
 
-__all__ = ["chroma_noise", "grain", "impulse_noise", "luma_noise", "poisson_noise", "speckle_noise", "white_noise"]
+__all__ = [
+    "chroma_noise",
+    "grain",
+    "impulse_noise",
+    "luma_noise",
+    "pink_noise",
+    "poisson_noise",
+    "speckle_noise",
+    "white_noise",
+]
 
 WHITE_DEVIATION = 0.20  # of [0, 1] values, at amount 1
 LUMA_DEVIATION = 0.18
 CHROMA_DEVIATION = 0.22
 GRAIN_DEVIATION = 0.15
+PINK_DEVIATION = 0.15
 POISSON_DEVIATION = 0.30  # at full light
 SPECKLE_DEVIATION = 0.45  # of the value itself
 IMPULSE_DENSITY = 0.12
@@ -53,6 +64,31 @@ def grain(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     """Spatially correlated noise, as demosaicing leaves it, deviation up to 0.15."""
     noise = gaussian_filter(_normal(images, seeds), 0.8) * 2.8
     return keep_where_zero(images, amount, images + noise * (GRAIN_DEVIATION * one_and_a_half_power(amount)))
+
+
+def pink_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Noise whose amplitude falls as 1/f: clouds, blotches and grain at once, equal in all channels or in each alone.
+
+    Deviation up to 0.15, in the mean over all noise of the size of the picture.
+    """
+    together = hashed_uniform(seeds, (1, 1, 1), 7) < 0.5
+    white = _normal(images, seeds)
+    white = torch.where(together, white[:, :1].expand_as(white), white)
+    height, width = images.shape[-2:]
+    rows = torch.fft.fftfreq(height, dtype=torch.float64, device=images.device)
+    columns = torch.fft.rfftfreq(width, dtype=torch.float64, device=images.device)
+    frequency = (rows[:, None].square() + columns.square()).sqrt()
+    frequency[0, 0] = torch.inf  # a mean would be a change of brightness
+    fall = 1.0 / frequency
+    # The plane holds half of the spectrum: columns that have a mirror image count twice.
+    twice = torch.full_like(columns, 2.0)
+    twice[0] = 1.0
+    if width % 2 == 0:
+        twice[-1] = 1.0
+    fall = (fall / ((fall.square() * twice).sum() / (height * width)).sqrt()).to(images.dtype)
+    # Picture by picture: how several are transformed at once may depend on how many there are.
+    pink = torch.stack([torch.fft.irfft2(torch.fft.rfft2(plane) * fall, s=(height, width)) for plane in white])
+    return keep_where_zero(images, amount, images + pink * (PINK_DEVIATION * one_and_a_half_power(amount)))
 
 
 def poisson_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Brightness, contrast and banding: changes of value alone. Each pixel is evaluated at its own amount.
+"""Brightness, contrast and banding: changes of value alone, but for the surroundings that ``local_contrast`` looks at.
+
+Each pixel is evaluated at its own amount.
 
 Brightness and contrast are signed: amounts in [-1, 1], positive = brighter, more contrast. Banding is one-sided.
 Sources: KADIS-700k types 16 to 18, 22 and 25 (Lin et al., 2020); gains as in common enhancement tools.
@@ -9,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from pyiqa_pixelperfect.distortions.blur import gaussian_filter
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
 from pyiqa_pixelperfect.distortions.strengths import geometric, keep_where_zero
 
@@ -20,6 +23,7 @@ __all__ = [
     "contrast_stretch",
     "exposure",
     "gamma_error",
+    "local_contrast",
     "luma",
     "mean_shift",
 ]
@@ -31,6 +35,9 @@ SHIFT = 0.35  # of [0, 1] values at amount 1
 CONTRAST_GAIN = 2.6  # slope at amount 1
 CONTRAST_LOSS = 0.12  # slope at amount -1
 CURVE_SLOPE = 10.0  # of the logistic curve at amount 1
+LOCAL_SIGMAS = (8.0, 24.0)  # px, surroundings of local contrast; pictures lie between
+LOCAL_GAIN = 3.0  # slope about the surroundings at amount 1
+LOCAL_LOSS = 0.4  # the same at amount -1: less would be a blur
 CLIPPED_SHARE = 0.45  # of the pixels at either end at amounts 1 and -1
 CLIPPED_SLOPE = 3.0  # of what is beyond, at positive amounts
 BAND_LEVELS = (64.0, 3.0)  # quantization levels at amounts just above 0 and at 1
@@ -81,6 +88,19 @@ def contrast_curve(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     inside = ((images - 0.5) * 2.0 * reach).clamp(-1.0 + 1e-6, 1.0 - 1e-6)
     less = 0.5 + (torch.log1p(inside) - torch.log1p(-inside)) / steep  # 2 atanh(inside) / steep
     return keep_where_zero(images, amount, torch.where(amount > 0, more, less))
+
+
+def local_contrast(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
+    """Luma spread about that of its surroundings, as "clarity" or local tone mapping do, or drawn together.
+
+    Slope 0.4 at amount -1, 1 at 0, 3 at 1, straight lines between. Surroundings lie between means over Gaussian windows
+    of sigma 8 and 24 px, by a draw per image; colors keep their distance from gray.
+    """
+    values = luma(images)
+    near, far = (gaussian_filter(values, sigma) for sigma in LOCAL_SIGMAS)
+    around = near + (far - near) * hashed_uniform(seeds, (1, 1, 1), 8)
+    rise = (LOCAL_GAIN - 1.0) * amount.clamp_min(0.0) - (1.0 - LOCAL_LOSS) * (-amount).clamp_min(0.0)
+    return keep_where_zero(images, amount, images + rise * (values - around))
 
 
 def clipping(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:

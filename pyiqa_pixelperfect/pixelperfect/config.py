@@ -119,6 +119,13 @@ class MapStageConfig(StageConfig):
     averaging: Share = 0.99  # decay of the weight average that is kept; batch statistics lag behind longer ones
 
 
+class FurtherSetsConfig(Config):
+    """Ranked sets beside the main ones."""
+
+    crops: Positive
+    engine: EngineConfig  # what they are drawn from
+
+
 class ScoreStageConfig(StageConfig):
     """Stage 2, the relational score; the constants of the losses are the paper's."""
 
@@ -128,7 +135,8 @@ class ScoreStageConfig(StageConfig):
     rungs: Annotated[int, Field(ge=2)] = 3  # distorted versions on each ladder of a crop, in known order
     ladders: Positive = 1  # ladders of each crop
     engine: EngineConfig | None = None  # what ranked sets are drawn from; the run's own engine if not given
-    kadis: Share = 0.0  # of the crops whose last ladder is one of KADIS-700k instead of the engine's
+    further: FurtherSetsConfig | None = None  # crops in addition, for what the main engine draws too seldom, or not
+    kadis: Share = 0.0  # of the main crops whose last ladder is one of KADIS-700k instead of the engine's
     past: EngineConfig | None = None  # what crops went through before their ladders begin; nothing if not given
     batch: Positive = 32  # couples of crops a step
     dropout: Share = 0.4
@@ -144,7 +152,7 @@ class ScoreStageConfig(StageConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreStageConfig":
-        if self.crops % self.photos:
+        if self.crops % self.photos or (self.further and self.further.crops % self.photos):
             raise ValueError("crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")
@@ -176,7 +184,7 @@ class PixelPerfectConfig(Config):
 
     @model_validator(mode="after")
     def _teachable(self) -> "PixelPerfectConfig":
-        shapes = (self.score.engine or self.engine).shapes
-        if self.score.weight_consensus and not shapes[FIELD_SHAPES.index("global")]:
+        main = self.score.engine or self.engine
+        if self.score.weight_consensus and not main.shapes[FIELD_SHAPES.index("global")]:
             raise ValueError("score.weight_consensus needs a chance of global fields: teachers judge whole pictures")
         return self

@@ -1,6 +1,7 @@
 """Stage 2 of training: ranked sets are described by the frozen maps, then the score network learns from them."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from pyiqa_pixelperfect.distortions.counter import planned_seeds
 from pyiqa_pixelperfect.distortions.engine import DistortionEngine
 from pyiqa_pixelperfect.distortions.ranked import ranked_sets
 from pyiqa_pixelperfect.pictures import return_memory
+from pyiqa_pixelperfect.pixelperfect.config import EngineConfig
 from pyiqa_pixelperfect.pixelperfect.consensus import consensus_ranks, judge_versions, load_teachers
 from pyiqa_pixelperfect.pixelperfect.described import DescribedSets, describe_maps, describe_pictures, join_sets
 from pyiqa_pixelperfect.pixelperfect.description_files import DescribedBatch, settings_tag
@@ -50,9 +52,7 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
     """
     config = run.config.score
     run.processes.share(maps)  # batch statistics differ between processes, and one network has to describe all
-    engine = DistortionEngine(config.engine.settings()) if config.engine else run.engine
-    past = DistortionEngine(config.past.settings()) if config.past else None
-    sets = _described(run, maps, engine, past)
+    sets = _described(run, maps)
     if not run.processes.first:
         return {}
     # Dropout draws from torch's own generators: seeded here, and given back as they were.
@@ -60,37 +60,70 @@ def train_score(run: Run, maps: DistortionMapNet, score: RelationalScoreNet) -> 
         _learn(run, score.train(), sets.to(run.processes.device))
     score.eval()
     figures = {f"maps_{name}": value for name, value in run.held_out.map_figures(maps).items()}
-    figures["score_ordered"] = run.held_out.ordered(maps, score, engine)
+    figures["score_ordered"] = run.held_out.ordered(maps, score, _sources(run)[0].engine)
     run.logbook.write(run.config.maps.steps + config.steps, FINAL, **figures)
     return figures
 
 
-def _described(
-    run: Run, maps: DistortionMapNet, engine: DistortionEngine, past: DistortionEngine | None
-) -> DescribedSets:
+@dataclass(frozen=True)
+class _Source:
+    """Where ranked sets come from.
+
+    Attributes:
+        engine: draws their ladders.
+        kadis: chance that the last ladder of a crop is one of KADIS-700k.
+        batches: numbers of the batches; those of other sources differ, and crops with them.
+        settings: all that the descriptions depend on, beside the maps.
+    """
+
+    engine: DistortionEngine
+    kadis: float
+    batches: range
+    settings: str
+
+
+def _sources(run: Run) -> list[_Source]:
+    config = run.config.score
+    main = config.engine or run.config.engine
+    parts = [(main, config.kadis, config.crops)]
+    if config.further:
+        parts.append((config.further.engine, 0.0, config.further.crops))
+    sources: list[_Source] = []
+    for engine, kadis, crops in parts:
+        first = sources[-1].batches.stop if sources else 0
+        batches = range(first, first + crops // config.photos)
+        settings = _settings(run, engine, kadis)
+        sources.append(_Source(DistortionEngine(engine.settings()), kadis, batches, settings))
+    return sources
+
+
+def _described(run: Run, maps: DistortionMapNet) -> DescribedSets:
     """Describe the sets that are not described yet, batch by batch, and read all of them."""
     config, data, processes = run.config.score, run.config.data, run.processes
-    folder, settings = run.config.output / "described", _settings(run)
+    folder = run.config.output / "described"
     folder.mkdir(parents=True, exist_ok=True)
-    tags = settings_tag(settings), settings_tag(settings, maps)
-    batches = [DescribedBatch(folder, number, *tags) for number in range(config.crops // config.photos)]
-    missing = [batch for batch in batches if any(batch.missing)]
+    batches = []
+    for source in _sources(run):
+        tags = settings_tag(source.settings), settings_tag(source.settings, maps)
+        batches += [(source, DescribedBatch(folder, number, *tags)) for number in source.batches]
+    missing = [(source, batch) for source, batch in batches if any(batch.missing)]
+    past = DistortionEngine(config.past.settings()) if config.past else None
     teachers = load_teachers(config.teachers) if config.weight_consensus else []
     dataset = CropDataset(run.photos, config.crop, data.smallest_scale, run.config.seed)
     processes.wait()  # or a fast process would write what a slow one still looks for
     run.logbook.stage("described sets", len(batches), len(batches) - len(missing))
-    for batch in missing[processes.rank :: processes.world]:
+    for source, batch in missing[processes.rank :: processes.world]:
         sampler = StepSampler(batch.number, batch.number + 1, config.photos)
         numbers, crops = next(crop_loader(dataset, sampler, data.workers))
         clean = crops.to(processes.device).float() / 255.0
         sets = ranked_sets(
-            engine,
+            source.engine,
             clean,
             numbers.numpy(),
             rungs=config.rungs,
             ladders=config.ladders,
             past=past,
-            kadis=config.kadis,
+            kadis=source.kadis,
             seed=run.config.seed,
         )
         pictures, found = batch.missing
@@ -102,20 +135,18 @@ def _described(
         for _ in range(processes.world):
             run.logbook.advance("described sets")
     processes.wait()
-    return join_sets(batch.sets() for batch in batches)
+    return join_sets(batch.sets() for _, batch in batches)
 
 
-def _settings(run: Run) -> str:
-    """All that the descriptions depend on, beside the maps."""
+def _settings(run: Run, engine: EngineConfig, kadis: float) -> str:
+    """All that the descriptions of a source depend on, beside the maps."""
     config = run.config
-    score = config.score.model_dump(
-        include={"photos", "crop", "rungs", "ladders", "engine", "kadis", "past", "teachers"}
-    )
-    rest = config.model_dump(include={"seed", "data", "engine"}, mode="json")
-    kinds = (config.score.engine or config.engine).kinds
-    catalog = [] if kinds else list(KINDS)  # the whole of it, which may have grown since the last version
+    score = config.score.model_dump(include={"photos", "crop", "rungs", "ladders", "past", "teachers"})
+    rest = config.model_dump(include={"seed", "data"}, mode="json")
+    catalog = [] if engine.kinds else list(KINDS)  # the whole of it, which may have grown since the last version
     judged = bool(config.score.weight_consensus)
-    return json.dumps([score, rest, catalog, run.identity["photos"], judged], sort_keys=True)
+    parts = [score, engine.model_dump(), kadis, rest, catalog, run.identity["photos"], judged]
+    return json.dumps(parts, sort_keys=True)
 
 
 def _learn(run: Run, score: RelationalScoreNet, sets: DescribedSets) -> None:
