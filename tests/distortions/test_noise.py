@@ -87,6 +87,43 @@ def test_grain_is_correlated_and_white_noise_is_not():
     assert (luma[:, :1] == luma).all()
 
 
+def pink_loop(white: np.ndarray) -> np.ndarray:
+    """One plane, frequency by frequency: the whole spectrum of numpy, where the tested code has half of it."""
+    height, width = white.shape
+    spectrum, power = np.fft.fft2(white), 0.0
+    for row, down in enumerate(np.fft.fftfreq(height)):
+        for column, across in enumerate(np.fft.fftfreq(width)):
+            fall = 1 / np.hypot(down, across) if row or column else 0.0
+            spectrum[row, column] *= fall
+            power += fall**2
+    return np.fft.ifft2(spectrum).real / np.sqrt(power / white.size)
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 30), (31, 17)])
+def test_pink_noise_equals_its_twin(height, width):
+    seeds = torch.arange(6)
+    together = (hashed_uniform(seeds, (1,), 7)[:, 0] < 0.5).tolist()
+    assert set(together) == {True, False}
+    amount = torch.rand(6, 1, height, width, generator=torch.Generator().manual_seed(1))
+    done = noise.pink_noise(torch.full((6, 3, height, width), 0.5), amount, seeds)
+    white = hashed_normal(seeds, (3, height, width), 2).double().numpy()
+    for image in range(6):
+        planes = np.stack([pink_loop(white[image, 0 if together[image] else channel]) for channel in range(3)])
+        expected = (0.5 + 0.15 * amount[image].double().numpy() ** 1.5 * planes).clip(0, 1)
+        np.testing.assert_allclose(done[image], expected, atol=3e-6)
+
+
+def test_pink_noise_has_as_much_in_every_octave_and_no_mean():
+    seeds = torch.arange(40)
+    done = noise.pink_noise(torch.full((40, 3, SIDE, SIDE), 0.5), torch.full((40, 1, SIDE, SIDE), 0.3), seeds) - 0.5
+    assert done.std().item() == pytest.approx(0.15 * 0.3**1.5, rel=0.03)
+    assert done.mean((2, 3)).abs().max() < 1e-6
+    power = np.abs(np.fft.fft2(done.double().numpy())) ** 2
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
+    octaves = [power[..., (frequency >= low) & (frequency < 2 * low)].sum() for low in (1 / 32, 1 / 16, 1 / 8, 1 / 4)]
+    np.testing.assert_allclose(octaves / np.mean(octaves), 1.0, atol=0.1)
+
+
 def test_dark_pictures_have_no_photon_or_speckle_noise():
     for kind in (noise.poisson_noise, noise.speckle_noise):
         assert kind(gray(0.0), full(1.0), SEEDS).abs().max() == 0

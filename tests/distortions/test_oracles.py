@@ -39,6 +39,7 @@ ORACLES = {
     "luma_noise": ("numpy", "3e-6", _NOISE, "test_values_are_recomputed"),
     "chroma_noise": ("deviation, 6 %", "rel=0.06", _NOISE, "test_chroma_noise_leaves_luma_and_is_blotched"),
     "grain": ("scipy.ndimage.gaussian_filter", "3e-6", _NOISE, "test_values_are_recomputed"),
+    "pink_noise": ("numpy.fft, loop over frequencies", "3e-6", _NOISE, "test_pink_noise_equals_its_twin"),
     "poisson_noise": ("numpy", "3e-6", _NOISE, "test_values_are_recomputed"),
     "speckle_noise": ("numpy", "3e-6", _NOISE, "test_values_are_recomputed"),
     "impulse_noise": (
@@ -102,6 +103,12 @@ ORACLES = {
         "test_contrast_stretch_is_the_contrast_of_pillow",
     ),
     "contrast_curve": ("loop over pixels", "2e-4", _TONE, "test_each_pixel_equals_its_twin"),
+    "local_contrast": (
+        "scipy.ndimage.gaussian_filter",
+        "5e-6",
+        _TONE,
+        "test_local_contrast_is_a_slope_about_means_of_scipy",
+    ),
     "haze": ("Pillow (blend): 1.01 / 255", "1.01 / 255", _OPTICS, "test_haze_is_a_blend_of_pillow_with_a_gray"),
     "clipping": ("numpy.quantile, numpy.clip", "1e-6", _TONE, "test_clipping_cuts_the_tones_that_numpy_finds"),
     "chroma_scale": ("Pillow (color): 2.6 / 255", "2.6", _COLOR, "test_chroma_scale_is_the_color_of_pillow"),

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
+from scipy import ndimage
 
 from pyiqa_pixelperfect.distortions import tone
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
@@ -75,6 +76,22 @@ def test_contrast_curve_and_its_inverse_undo_each_other(amount):
     ends = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1)
     for sign in (amount, -amount):
         torch.testing.assert_close(tone.contrast_curve(ends, full(ends, sign), seeds(ends)), ends, rtol=0, atol=3e-5)
+
+
+def test_local_contrast_is_a_slope_about_means_of_scipy():
+    generator = torch.Generator().manual_seed(4)
+    images = torch.rand(3, 3, 40, 52, generator=generator)
+    amount = torch.rand(3, 1, 40, 52, generator=generator) * 2 - 1
+    draws = torch.tensor([1, 2, 3])
+    done = tone.local_contrast(images, amount, draws)
+    shares = hashed_uniform(draws, (1,), 8)[:, 0].tolist()
+    assert max(shares) - min(shares) > 0.2
+    for image, level, share, result in zip(images.double().numpy(), amount.double().numpy(), shares, done, strict=True):
+        gray = np.tensordot([0.299, 0.587, 0.114], image, 1)
+        near, far = (ndimage.gaussian_filter(gray, sigma, truncate=3.0, mode="nearest") for sigma in (8, 24))
+        slope = np.where(level > 0, 1 + 2 * level, 1 + 0.6 * level)
+        expected = image + (slope - 1) * (gray - (1 - share) * near - share * far)
+        np.testing.assert_allclose(result, expected.clip(0, 1), atol=5e-6)
 
 
 def test_clipping_equals_its_twin():
@@ -180,7 +197,7 @@ def test_positive_brightness_is_brighter(crops, kind, amount):
 
 
 @pytest.mark.parametrize("amount", [0.1, 0.5, 1.0])
-@pytest.mark.parametrize("kind", [tone.contrast_stretch, tone.contrast_curve, tone.clipping])
+@pytest.mark.parametrize("kind", [tone.contrast_stretch, tone.contrast_curve, tone.local_contrast, tone.clipping])
 @pytest.mark.parametrize("seed", [MEAN_PIVOT, GRAY_PIVOT])
 def test_positive_contrast_has_more_deviation(crops, kind, amount, seed):
     before = tone.luma(crops).std((1, 2, 3))
@@ -189,7 +206,7 @@ def test_positive_contrast_has_more_deviation(crops, kind, amount, seed):
 
 
 def test_small_amounts_change_little(crops):
-    for name in ("exposure", "gamma_error", "mean_shift", "contrast_stretch", "contrast_curve"):
+    for name in ("exposure", "gamma_error", "mean_shift", "contrast_stretch", "contrast_curve", "local_contrast"):
         for amount in (1e-6, -1e-6, 1e-3, -1e-3):
             done = getattr(tone, name)(crops, full(crops, amount), seeds(crops))
             assert (done - crops).abs().max() < 3e-3 * (abs(amount) / 1e-3) + 1e-4, name

@@ -14,6 +14,7 @@ from pyiqa_pixelperfect.pixelperfect.config import MapStageConfig
 from pyiqa_pixelperfect.pixelperfect.map_network import DistortionMapNet
 from pyiqa_pixelperfect.pixelperfect.map_stage import MapStage
 from pyiqa_pixelperfect.pixelperfect.metric import PixelPerfect
+from pyiqa_pixelperfect.pixelperfect.picture_statistics import TONE_QUANTILES
 from pyiqa_pixelperfect.pixelperfect.trainer import train
 from pyiqa_pixelperfect.training.checkpoint import latest_checkpoint
 from recipes.runs import BRIEF, config_of, log_of, losses_of, tensors_of
@@ -75,6 +76,27 @@ def test_sets_are_described_anew_when_crops_get_another_past_or_other_ladders(ph
     before = described(tmp_path, 0)["statistics"]
     train(config_of(photos, tmp_path, *brief, other))
     assert not torch.equal(described(tmp_path, 0)["statistics"], before)
+
+
+def test_further_sets_are_of_their_own_engine_and_leave_the_main_ones_alone(photos, tmp_path):
+    brief = (*BRIEF, "maps.steps=1", "score.crops=4", "score.photos=4", "score.kadis=1.0")
+    train(config_of(photos, tmp_path, *brief))
+    main, file = described(tmp_path, 0), tmp_path / "described" / "pictures-000000.safetensors"
+    written = file.stat().st_mtime_ns
+    engine = "{untouched: 0.0, counts: [1.0], kinds: [exposure]}"
+    train(config_of(photos, tmp_path, *brief, f"score.further={{crops: 4, engine: {engine}}}"))
+    assert file.stat().st_mtime_ns == written
+    further = described(tmp_path, 1)
+    assert not torch.equal(further["statistics"][:, :, 0], main["statistics"][:, :, 0])  # other crops
+    assert brighter_or_darker_alone(further)
+    assert not brighter_or_darker_alone(main)
+
+
+def brighter_or_darker_alone(sets: dict[str, torch.Tensor]) -> bool:
+    """Whether in every version all tones are on one side of those of the clean crop: quantiles come first."""
+    tones = sets["statistics"][..., : 3 * len(TONE_QUANTILES)]
+    change = tones[:, :, 1:] - tones[:, :, :1]
+    return bool(((change >= 0).all(-1) | (change <= 0).all(-1)).all())
 
 
 def test_the_maps_of_the_run_are_the_average_of_its_last_checkpoint(smoke):
