@@ -1,6 +1,7 @@
 """Does the score order damage as the closed-form metrics do together?
 
-Held-out photos under every real tool at three strengths, or every type of KADIS-700k at its levels. VSI, MDSI, HaarPSI
+Held-out photos under every real tool at three strengths, every type of KADIS-700k at its levels, or types of rated
+databases that nothing was taught with but for two, see ``rated_types``. VSI, MDSI, HaarPSI
 and FSIM each rank all these versions; the mean of the four ranks is the consensus, made without any label. Reported are
 Spearman's correlations of the score against the clean photo, and of each single metric, with it: over all versions, and
 within each photo. A teacher is part of the consensus, so its own row is flattered; ``others`` leaves it out. And since
@@ -17,6 +18,7 @@ from scipy import stats
 
 from benchmark.peers import Peer
 from benchmark.photos import Photo, to_tensor
+from benchmark.rated_types import RATED_TYPES
 from benchmark.report import target
 from benchmark.schema import Target
 from benchmark.statistics import Values, interval, reference_srccs, resample_groups, srcc
@@ -28,6 +30,7 @@ __all__ = ["JUDGES", "VERSIONS", "called_better", "consensus_of", "consensus_tar
 VERSIONS: dict[str, Callable[[Photo, int], Iterator[ToolVersion]]] = {
     "tools": every_version,
     "kadis": every_kadis_version,
+    "rated": partial(every_version, tools=RATED_TYPES),
 }
 
 JUDGES = ("vsi", "mdsi", "haarpsi", "fsim")

@@ -131,7 +131,8 @@ def consensus(
     holdout: HoldoutOption = "every5",
     n: Annotated[int, typer.Option(help="At most this many photos, spread over the list.", min=1)] = 4,
     versions: Annotated[
-        Literal["tools", "kadis"], typer.Option(help="Who distorts: real tools, or the 25 types of KADIS-700k.")
+        Literal["tools", "kadis", "rated"],
+        typer.Option(help="Real tools, the 25 types of KADIS-700k, or further types of rated databases."),
     ] = "tools",
     crop: Annotated[
         int | None,
