@@ -1,7 +1,7 @@
 """Does the score order damage as the closed-form metrics do together?
 
-Held-out photos under every real tool at three strengths, every type of KADIS-700k at its levels, or types of rated
-databases that nothing was taught with but for two, see ``rated_types``. VSI, MDSI, HaarPSI
+Held-out photos under every real tool at three strengths, every type of KADIS-700k at its levels, or further types of
+rated databases, see ``rated_types``. VSI, MDSI, HaarPSI
 and FSIM each rank all these versions; the mean of the four ranks is the consensus, made without any label. Reported are
 Spearman's correlations of the score against the clean photo, and of each single metric, with it: over all versions, and
 within each photo. A teacher is part of the consensus, so its own row is flattered; ``others`` leaves it out. And since

@@ -20,8 +20,8 @@ from skimage.util import random_noise
 
 from benchmark.photos import Pixels
 
-__all__ = ["HEADLINE_TOOLS", "STRENGTH_NAMES", "TRAINING_TOOLS", "RealTool", "apply_tool", "named_strengths",
-           "tool_seed"]  # fmt: skip
+__all__ = ["HEADLINE_TOOLS", "STRENGTH_NAMES", "TRAINING_TOOLS", "RealTool", "apply_tool", "code_jpeg",
+           "named_strengths", "tool_seed"]  # fmt: skip
 
 ToolFunction: TypeAlias = Callable[[Pixels, float, np.random.Generator], Pixels]
 
@@ -125,7 +125,7 @@ def _eight_bit(values: NDArray[np.floating[Any]]) -> Pixels:
     return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-_JPEG = _codec("JPEG", lambda quality: {"quality": int(quality)})
+code_jpeg = _codec("JPEG", lambda quality: {"quality": int(quality)})
 _WEBP = _codec("WEBP", lambda quality: {"quality": int(quality)})
 _JPEG2000 = _codec("JPEG2000", lambda ratio: {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True})
 _AVIF = _codec("AVIF", lambda quality: {"quality": int(quality), "speed": 8})
@@ -139,7 +139,7 @@ _POSTERIZE = _pillow(lambda image, bits: ImageOps.posterize(image, int(bits)))
 _UNSHARP = _pillow(lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, int(percent), 0)))
 
 HEADLINE_TOOLS: tuple[RealTool, ...] = (
-    RealTool("pillow jpeg", "compression", 1, (60, 40, 25, 15, 8), _JPEG, "quality"),
+    RealTool("pillow jpeg", "compression", 1, (60, 40, 25, 15, 8), code_jpeg, "quality"),
     RealTool("pillow webp", "compression", 1, (50, 30, 18, 8, 2), _WEBP, "quality"),
     RealTool("pillow jpeg2000", "compression", 1, (25, 45, 70, 110, 170), _JPEG2000, "compression ratio"),
     RealTool("pillow avif", "compression", 1, (50, 38, 28, 18, 8), _AVIF, "quality"),

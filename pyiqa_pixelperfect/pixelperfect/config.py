@@ -184,7 +184,7 @@ class PixelPerfectConfig(Config):
 
     @model_validator(mode="after")
     def _teachable(self) -> "PixelPerfectConfig":
-        main = self.score.engine or self.engine
-        if self.score.weight_consensus and not main.shapes[FIELD_SHAPES.index("global")]:
+        shapes = (self.score.engine or self.engine).shapes
+        if self.score.weight_consensus and not shapes[FIELD_SHAPES.index("global")]:
             raise ValueError("score.weight_consensus needs a chance of global fields: teachers judge whole pictures")
         return self
