@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from benchmark.photos import Pixels
+from benchmark.photos import Pixels, eight_bit
 from benchmark.real_tools import HEADLINE_TOOLS, RealTool
 
 __all__ = ["ALL_TOOLS", "MORE_TOOLS"]
@@ -22,7 +22,7 @@ def _bilateral(pixels: Pixels, sigma: float, _: np.random.Generator) -> Pixels:
 
 def _gains(pixels: Pixels, red: float, green: float, blue: float) -> Pixels:
     gained = pixels.astype(np.float32) * np.array([red, green, blue], np.float32)
-    return np.rint(np.clip(gained, 0.0, 255.0)).astype(np.uint8)
+    return eight_bit(gained)
 
 
 def _warm(pixels: Pixels, gain: float, _: np.random.Generator) -> Pixels:
@@ -57,7 +57,7 @@ def _fringe(pixels: Pixels, reach: float, generator: np.random.Generator) -> Pix
     red = ndimage.shift(pixels[..., 0].astype(np.float32), shift, order=1, mode="reflect")
     blue = ndimage.shift(pixels[..., 2].astype(np.float32), (-shift[0], -shift[1]), order=1, mode="reflect")
     shifted = np.stack([red, pixels[..., 1].astype(np.float32), blue], axis=-1)
-    return np.rint(np.clip(shifted, 0.0, 255.0)).astype(np.uint8)
+    return eight_bit(shifted)
 
 
 def _shapes(pixels: Pixels, count: float, generator: np.random.Generator) -> Pixels:
@@ -78,7 +78,7 @@ def _resample(pixels: Pixels, coordinates: NDArray[np.float32]) -> Pixels:
         ndimage.map_coordinates(pixels[..., channel].astype(np.float32), coordinates, order=1, mode="reflect")
         for channel in range(3)
     ]
-    return np.rint(np.clip(np.stack(planes, axis=-1), 0.0, 255.0)).astype(np.uint8)
+    return eight_bit(np.stack(planes, axis=-1))
 
 
 _GAINS = (0.03, 0.06, 0.1, 0.16, 0.26)

@@ -7,7 +7,7 @@ tensors; ``to_tensor`` brings them back at the door of the metric.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -18,8 +18,8 @@ from pyiqa_pixelperfect.data.pristine import is_validation, list_photos
 from pyiqa_pixelperfect.errors import DataError
 from pyiqa_pixelperfect.images import read_image
 
-__all__ = ["BUNDLED", "Holdout", "Photo", "Pixels", "center_crop", "load_photos", "photos_hash", "to_pixels",
-           "to_tensor"]  # fmt: skip
+__all__ = ["BUNDLED", "Holdout", "Photo", "Pixels", "center_crop", "eight_bit", "load_photos", "photos_hash",
+           "to_pixels", "to_tensor"]  # fmt: skip
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Holdout: TypeAlias = Literal["every5", "all"]
@@ -74,6 +74,11 @@ def center_crop(photo: Photo, size: int | None) -> Photo:
     height, width = photo.pixels.shape[:2]
     top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
     return Photo(photo.name, np.ascontiguousarray(photo.pixels[top : top + size, left : left + size]))
+
+
+def eight_bit(values: NDArray[Any]) -> Pixels:
+    """Return values of any shape, meant to be in [0, 255], as whole numbers in that range."""
+    return np.rint(np.clip(values, 0.0, 255.0)).astype(np.uint8)
 
 
 def to_tensor(pixels: Pixels) -> Tensor:

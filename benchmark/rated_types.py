@@ -10,7 +10,6 @@ and ``local_contrast`` of the histogram equalization of parts.
 """
 
 import io
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from PIL import Image
 from scipy import fft, ndimage
 from skimage import restoration
 
-from benchmark.photos import Pixels
+from benchmark.photos import Pixels, eight_bit
 from benchmark.real_tools import RealTool, code_jpeg
 
 __all__ = ["RATED_TYPES"]
@@ -29,33 +28,29 @@ _PATCH = 16  # px, side of a patch that is moved
 _HOLE = 24  # px, side of a hole that is filled
 
 
-def _eight_bit(values: NDArray[Any]) -> Pixels:
-    return np.rint(np.clip(values, 0.0, 255.0)).astype(np.uint8)
-
-
 def _unit(noise: NDArray[np.float64]) -> NDArray[np.float64]:
     return noise / noise.std()
 
 
 def _noisy(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
-    return _eight_bit(pixels + generator.normal(0.0, deviation, pixels.shape))
+    return eight_bit(pixels + generator.normal(0.0, deviation, pixels.shape))
 
 
 def _masked_noise(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
     gray = pixels.mean(axis=2)
     activity = np.sqrt(np.maximum(ndimage.uniform_filter(gray**2, 9) - ndimage.uniform_filter(gray, 9) ** 2, 0.0))
     hidden = np.minimum(activity / (activity.mean() + 1e-6), 3.0)[..., None]
-    return _eight_bit(pixels + deviation * hidden * generator.standard_normal(pixels.shape))
+    return eight_bit(pixels + deviation * hidden * generator.standard_normal(pixels.shape))
 
 
 def _correlated_noise(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
     noise = ndimage.gaussian_filter(generator.standard_normal(pixels.shape), (1.5, 1.5, 0.0))
-    return _eight_bit(pixels + deviation * _unit(noise))
+    return eight_bit(pixels + deviation * _unit(noise))
 
 
 def _high_frequency_noise(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
     noise = generator.standard_normal(pixels.shape)
-    return _eight_bit(pixels + deviation * _unit(noise - ndimage.gaussian_filter(noise, (1.2, 1.2, 0.0))))
+    return eight_bit(pixels + deviation * _unit(noise - ndimage.gaussian_filter(noise, (1.2, 1.2, 0.0))))
 
 
 def _pink_noise(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
@@ -63,13 +58,13 @@ def _pink_noise(pixels: Pixels, deviation: float, generator: np.random.Generator
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     frequency[0, 0] = np.inf
     noise = np.fft.ifft2(np.fft.fft2(generator.standard_normal((height, width))) / frequency).real
-    return _eight_bit(pixels + deviation * _unit(noise)[..., None])
+    return eight_bit(pixels + deviation * _unit(noise)[..., None])
 
 
 def _comfort_noise(pixels: Pixels, share: float, generator: np.random.Generator) -> Pixels:
     smooth = ndimage.gaussian_filter(pixels.astype(np.float64), (1.0, 1.0, 0.0))
     signs = np.sign(generator.standard_normal(pixels.shape[:2]))[..., None]
-    return _eight_bit(smooth + (pixels - smooth) * (1.0 - share + share * signs))
+    return eight_bit(smooth + (pixels - smooth) * (1.0 - share + share * signs))
 
 
 def _denoised_nlm(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
@@ -79,15 +74,15 @@ def _denoised_nlm(pixels: Pixels, deviation: float, generator: np.random.Generat
 
 def _denoised_tv(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
     noisy = _noisy(pixels, deviation, generator) / 255.0
-    return _eight_bit(255.0 * restoration.denoise_tv_chambolle(noisy, weight=deviation / 120.0, channel_axis=2))
+    return eight_bit(255.0 * restoration.denoise_tv_chambolle(noisy, weight=deviation / 120.0, channel_axis=2))
 
 
 def _deblurred(pixels: Pixels, sigma: float, _: np.random.Generator) -> Pixels:
     blurred = ndimage.gaussian_filter(pixels / 255.0, (sigma, sigma, 0.0))
     line = np.exp(-0.5 * (np.arange(-8, 9) / sigma) ** 2)
     kernel = np.outer(line, line) / line.sum() ** 2
-    planes = [restoration.wiener(_eight_bit(255.0 * blurred[..., c]) / 255.0, kernel, 0.002) for c in range(3)]
-    return _eight_bit(255.0 * np.stack(planes, axis=-1))
+    planes = [restoration.wiener(eight_bit(255.0 * blurred[..., c]) / 255.0, kernel, 0.002) for c in range(3)]
+    return eight_bit(255.0 * np.stack(planes, axis=-1))
 
 
 def _made_up_detail(pixels: Pixels, factor: float, generator: np.random.Generator) -> Pixels:
@@ -97,7 +92,7 @@ def _made_up_detail(pixels: Pixels, factor: float, generator: np.random.Generato
     lost = pixels - ndimage.gaussian_filter(pixels.astype(np.float64), (factor, factor, 0.0))
     strength = np.sqrt(ndimage.gaussian_filter(lost**2, (factor, factor, 0.0)))
     noise = _unit(ndimage.gaussian_filter(generator.standard_normal((height, width)), 0.7))
-    return _eight_bit(large + 0.5 * strength * noise[..., None])
+    return eight_bit(large + 0.5 * strength * noise[..., None])
 
 
 def _lost_parts(pixels: Pixels, share: float, generator: np.random.Generator) -> Pixels:
@@ -122,7 +117,7 @@ def _sparse(pixels: Pixels, share: float, _: np.random.Generator) -> Pixels:
     waves = fft.dctn(pixels.astype(np.float64), axes=(0, 1), norm="ortho")
     threshold = np.quantile(np.abs(waves), share, axis=(0, 1))
     kept = np.sign(waves) * np.maximum(np.abs(waves) - threshold, 0.0)
-    return _eight_bit(fft.idctn(kept, axes=(0, 1), norm="ortho"))
+    return eight_bit(fft.idctn(kept, axes=(0, 1), norm="ortho"))
 
 
 def _dithered(pixels: Pixels, colors: float, _: np.random.Generator) -> Pixels:

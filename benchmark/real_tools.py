@@ -14,11 +14,10 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from skimage.util import random_noise
 
-from benchmark.photos import Pixels
+from benchmark.photos import Pixels, eight_bit
 
 __all__ = ["HEADLINE_TOOLS", "STRENGTH_NAMES", "TRAINING_TOOLS", "RealTool", "apply_tool", "code_jpeg",
            "named_strengths", "tool_seed"]  # fmt: skip
@@ -92,7 +91,7 @@ def _opencv(operation: Callable[[Pixels, float], Any]) -> ToolFunction:
 
 def _noise(mode: str, argument: str) -> ToolFunction:
     def function(pixels: Pixels, strength: float, generator: np.random.Generator) -> Pixels:
-        return _eight_bit(random_noise(pixels / 255.0, mode=mode, rng=generator, **{argument: strength}))
+        return eight_bit(255.0 * random_noise(pixels / 255.0, mode=mode, rng=generator, **{argument: strength}))
 
     return function
 
@@ -102,7 +101,7 @@ def _poisson(pixels: Pixels, photons: float, generator: np.random.Generator) -> 
     # exposure beforehand and undoing it afterwards sets the count.
     exposure = photons / float(2 ** np.ceil(np.log2(len(np.unique(pixels)))))
     noisy = random_noise(pixels / 255.0 * exposure, mode="poisson", rng=generator, clip=False)
-    return _eight_bit(noisy / exposure)
+    return eight_bit(255.0 * (noisy / exposure))
 
 
 def _motion_blur(pixels: Pixels, length: float, generator: np.random.Generator) -> Pixels:
@@ -119,10 +118,6 @@ def _motion_blur(pixels: Pixels, length: float, generator: np.random.Generator) 
 def _nearest_down_up(image: Image.Image, factor: float) -> Image.Image:
     small = (max(1, round(image.width / factor)), max(1, round(image.height / factor)))
     return image.resize(small, Image.Resampling.NEAREST).resize(image.size, Image.Resampling.NEAREST)
-
-
-def _eight_bit(values: NDArray[np.floating[Any]]) -> Pixels:
-    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 code_jpeg = _codec("JPEG", lambda quality: {"quality": int(quality)})

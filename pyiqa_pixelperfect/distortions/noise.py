@@ -75,17 +75,11 @@ def pink_noise(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     white = _normal(images, seeds)
     white = torch.where(together, white[:, :1].expand_as(white), white)
     height, width = images.shape[-2:]
-    rows = torch.fft.fftfreq(height, dtype=torch.float64, device=images.device)
-    columns = torch.fft.rfftfreq(width, dtype=torch.float64, device=images.device)
-    frequency = (rows[:, None].square() + columns.square()).sqrt()
+    sides = (torch.fft.fftfreq(side, dtype=torch.float64, device=images.device) for side in (height, width))
+    frequency = torch.cartesian_prod(*sides).norm(dim=1).reshape(height, width)
     frequency[0, 0] = torch.inf  # a mean would be a change of brightness
     fall = 1.0 / frequency
-    # The plane holds half of the spectrum: columns that have a mirror image count twice.
-    twice = torch.full_like(columns, 2.0)
-    twice[0] = 1.0
-    if width % 2 == 0:
-        twice[-1] = 1.0
-    fall = (fall / ((fall.square() * twice).sum() / (height * width)).sqrt()).to(images.dtype)
+    fall = (fall / fall.square().mean().sqrt()).to(images.dtype)[:, : width // 2 + 1]  # the rest mirrors it
     # Picture by picture: how several are transformed at once may depend on how many there are.
     pink = torch.stack([torch.fft.irfft2(torch.fft.rfft2(plane) * fall, s=(height, width)) for plane in white])
     return keep_where_zero(images, amount, images + pink * (PINK_DEVIATION * one_and_a_half_power(amount)))

@@ -153,12 +153,13 @@ def test_consensus(run, clean_folder, monkeypatch, tmp_path):
     assert record.targets
 
 
-def test_consensus_under_kadis_on_parts_of_photos_promises_nothing(run, clean_folder, monkeypatch):
+@pytest.mark.parametrize("versions", ["kadis", "rated"])
+def test_consensus_under_types_of_databases_promises_nothing(run, clean_folder, monkeypatch, versions):
     from benchmark import consensus
 
-    made = consensus.VERSIONS["kadis"]
-    monkeypatch.setitem(consensus.VERSIONS, "kadis", lambda photo, seed: islice(made(photo, seed), 9))
-    arguments = ("--weights", "untrained", "--versions", "kadis", "--crop", "64", "--n", "1")
+    made = consensus.VERSIONS[versions]
+    monkeypatch.setitem(consensus.VERSIONS, versions, lambda photo, seed: islice(made(photo, seed), 9))
+    arguments = ("--weights", "untrained", "--versions", versions, "--crop", "64", "--n", "1")
     text, record = run("consensus", "--photos", str(clean_folder), *arguments)
     assert "Called better than the original" in text
     assert (record.results["versions"], record.targets) == (9, [])
