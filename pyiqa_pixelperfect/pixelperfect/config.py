@@ -135,7 +135,7 @@ class ScoreStageConfig(StageConfig):
     rungs: Annotated[int, Field(ge=2)] = 3  # distorted versions on each ladder of a crop, in known order
     ladders: Positive = 1  # ladders of each crop
     engine: EngineConfig | None = None  # what ranked sets are drawn from; the run's own engine if not given
-    further: FurtherSetsConfig | None = None  # crops in addition, for what the main engine draws too seldom, or not
+    further: tuple[FurtherSetsConfig, ...] = ()  # crops in addition, for what the main engine draws too seldom, or not
     kadis: Share = 0.0  # of the main crops whose last ladder is one of KADIS-700k instead of the engine's
     past: EngineConfig | None = None  # what crops went through before their ladders begin; nothing if not given
     batch: Positive = 32  # couples of crops a step
@@ -152,7 +152,7 @@ class ScoreStageConfig(StageConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreStageConfig":
-        if self.crops % self.photos or (self.further and self.further.crops % self.photos):
+        if any(crops % self.photos for crops in (self.crops, *(part.crops for part in self.further))):
             raise ValueError("crops must be a multiple of photos")
         if unknown := [name for name in self.teachers if name not in TEACHERS]:
             raise ValueError(f"teachers must be of {', '.join(TEACHERS)}, not {', '.join(unknown)}")

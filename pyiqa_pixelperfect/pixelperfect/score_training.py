@@ -85,9 +85,7 @@ class _Source:
 def _sources(run: Run) -> list[_Source]:
     config = run.config.score
     main = config.engine or run.config.engine
-    parts = [(main, config.kadis, config.crops)]
-    if config.further:
-        parts.append((config.further.engine, 0.0, config.further.crops))
+    parts = [(main, config.kadis, config.crops), *((part.engine, 0.0, part.crops) for part in config.further)]
     sources: list[_Source] = []
     for engine, kadis, crops in parts:
         first = sources[-1].batches.stop if sources else 0
