@@ -169,8 +169,10 @@ def smooth_fill(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     levels = [(images * known, known)]
     while max(levels[-1][1].shape[-2:]) > 1:
         levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
+    values, share = levels[-1]
     # Of a picture of which nothing is known its mean remains, one axis at a time: see ``contrast_stretch``.
-    filled = images.mean(3, keepdim=True).mean(2, keepdim=True)
+    mean = images.mean(3, keepdim=True).mean(2, keepdim=True)
+    filled = torch.where(share > 0, values / share.clamp_min(1e-6), mean)
     for values, share in reversed(levels):
         coarser = F.interpolate(filled, size=values.shape[-2:], mode="bilinear", align_corners=False)
         filled = values + (1.0 - share) * coarser

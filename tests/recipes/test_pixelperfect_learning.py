@@ -1,6 +1,7 @@
 """What Pixel Perfect learns end to end, on a configuration that takes seconds (promise T4)."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -78,18 +79,21 @@ def test_sets_are_described_anew_when_crops_get_another_past_or_other_ladders(ph
     assert not torch.equal(described(tmp_path, 0)["statistics"], before)
 
 
-def test_further_sets_are_of_their_own_engine_and_leave_the_main_ones_alone(photos, tmp_path):
+def test_further_sets_are_of_their_own_engines_and_leave_those_before_alone(photos, tmp_path):
     brief = (*BRIEF, "maps.steps=1", "score.crops=4", "score.photos=4", "score.kadis=1.0")
-    train(config_of(photos, tmp_path, *brief))
-    main, file = described(tmp_path, 0), tmp_path / "described" / "pictures-000000.safetensors"
-    written = file.stat().st_mtime_ns
-    engine = "{untouched: 0.0, counts: [1.0], kinds: [exposure]}"
-    train(config_of(photos, tmp_path, *brief, f"score.further={{crops: 4, engine: {engine}}}"))
-    assert file.stat().st_mtime_ns == written
-    further = described(tmp_path, 1)
-    assert not torch.equal(further["statistics"][:, :, 0], main["statistics"][:, :, 0])  # other crops
-    assert brighter_or_darker_alone(further)
-    assert not brighter_or_darker_alone(main)
+    parts = [f"{{crops: 4, engine: {{untouched: 0.0, counts: [1.0], kinds: [{kind}]}}}}" for kind in ("exposure", "jpeg")]
+    written = []
+    for number in range(3):
+        train(config_of(photos, tmp_path, *brief, f"score.further=[{', '.join(parts[:number])}]"))
+        files = sorted((tmp_path / "described").glob("pictures-*.safetensors"))
+        assert len(files) == number + 1
+        written.append([file.stat().st_mtime_ns for file in files])
+    assert written[0] == written[1][:1] == written[2][:1]
+    assert written[1] == written[2][:2]
+    main, *further = (described(tmp_path, batch) for batch in range(3))
+    clean = [sets["statistics"][:, :, 0] for sets in (main, *further)]
+    assert not any(torch.equal(one, other) for one, other in combinations(clean, 2))  # other crops
+    assert [brighter_or_darker_alone(sets) for sets in (main, *further)] == [False, True, False]
 
 
 def brighter_or_darker_alone(sets: dict[str, torch.Tensor]) -> bool:
