@@ -190,7 +190,7 @@ _ROWS = (
         ringing.deconvolution,
         "processing",
         "Wiener's filter",
-        "deblurred by to 2.5 px, though it was sharp",
+        "deblurred by up to 2.5 px, though it was sharp",
         also=(("blur", 0.25),),
     ),
     Kind("warp", "displacement", spatial.warp, "optics", "Perlin flow", "smooth bending to 7 px"),
