@@ -37,8 +37,8 @@ _KADIS = "KADIS-700k type {}"
 #   as that of ``gaussian_blur`` at 0.8 of the amount.
 # - oversharpening of blocks that ring: what they add to the luma of ``pixelation`` by means is as large as what
 #   ``unsharp_mask`` at 0.75 of the amount does.
-# - oversharpening of a sinc filter, blur of a deconvolution: what exceeds the lightest and darkest luma within 2 px, as of
-#   ``unsharp_mask``; the luma without what is raised, as of ``gaussian_blur``.
+# - oversharpening of a sinc filter: how far its luma leaves the range of that within 2 px, beside ``unsharp_mask``.
+# - blur of a deconvolution: its luma without what is raised, beside ``gaussian_blur``.
 # - brightness of haze: with ``contrast_stretch`` of the amount, ``mean_shift`` comes nearest; that stretch takes the
 #   color along, so that nothing is left for the saturation.
 

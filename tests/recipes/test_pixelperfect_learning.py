@@ -81,7 +81,8 @@ def test_sets_are_described_anew_when_crops_get_another_past_or_other_ladders(ph
 
 def test_further_sets_are_of_their_own_engines_and_leave_those_before_alone(photos, tmp_path):
     brief = (*BRIEF, "maps.steps=1", "score.crops=4", "score.photos=4", "score.kadis=1.0")
-    parts = [f"{{crops: 4, engine: {{untouched: 0.0, counts: [1.0], kinds: [{kind}]}}}}" for kind in ("exposure", "jpeg")]
+    kinds = "exposure", "jpeg"
+    parts = [f"{{crops: 4, engine: {{untouched: 0.0, counts: [1.0], kinds: [{kind}]}}}}" for kind in kinds]
     written = []
     for number in range(3):
         train(config_of(photos, tmp_path, *brief, f"score.further=[{', '.join(parts[:number])}]"))

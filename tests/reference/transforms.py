@@ -96,9 +96,7 @@ def filled_loop(plane: Array, known: NDArray[np.bool_]) -> Array:
 def _pushed(values: Array, share: Array, nothing: float) -> Array:
     height, width = values.shape
     if max(height, width) > 1:
-        blocks = [
-            [np.s_[top : top + 2, left : left + 2] for left in range(0, width, 2)] for top in range(0, height, 2)
-        ]
+        blocks = [[np.s_[top : top + 2, left : left + 2] for left in range(0, width, 2)] for top in range(0, height, 2)]
         means = (np.array([[part[block].mean() for block in row] for row in blocks]) for part in (values, share))
         coarse = _pushed(*means, nothing)
     else:
