@@ -26,6 +26,7 @@ __all__ = ["RATED_TYPES"]
 
 _RESTART = 2  # coding units between restart markers of the JPEG whose parts get lost
 _PATCH = 16  # px, side of a patch that is moved
+_BORDER = 48  # px, that a picture is mirrored beyond its borders before it is deblurred
 _HOLE = 24  # px, side of a hole that is filled
 
 
@@ -79,11 +80,13 @@ def _denoised_tv(pixels: Pixels, deviation: float, generator: np.random.Generato
 
 
 def _deblurred(pixels: Pixels, sigma: float, _: np.random.Generator) -> Pixels:
-    blurred = ndimage.gaussian_filter(pixels / 255.0, (sigma, sigma, 0.0))
+    blurred = eight_bit(ndimage.gaussian_filter(pixels.astype(np.float64), (sigma, sigma, 0.0)))
     line = np.exp(-0.5 * (np.arange(-8, 9) / sigma) ** 2)
     kernel = np.outer(line, line) / line.sum() ** 2
-    planes = [restoration.wiener(eight_bit(255.0 * blurred[..., c]) / 255.0, kernel, 0.002) for c in range(3)]
-    return eight_bit(255.0 * np.stack(planes, axis=-1))
+    # The filter takes the picture for periodic: not mirrored, it would ring along the borders more than along edges.
+    padded = np.pad(blurred / 255.0, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), mode="symmetric")
+    planes = [restoration.wiener(padded[..., c], kernel, 0.002) for c in range(3)]
+    return eight_bit(255.0 * np.stack(planes, axis=-1)[_BORDER:-_BORDER, _BORDER:-_BORDER])
 
 
 def _made_up_detail(pixels: Pixels, factor: float, generator: np.random.Generator) -> Pixels:
