@@ -5,9 +5,8 @@ artifacts of restoration, in PIPAL (Gu et al., 2020). Here they are made anew fr
 our own, without any rating: so that what a score makes of distortions it was not taught can be seen beforehand.
 
 Some have relatives in the engine, made in other ways: ``grain`` of correlated noise, ``block_loss`` of lost parts,
-``patch_shift`` of the non-eccentricity pattern; and, added because the score failed here, ``pink_noise`` of pink noise,
-``local_contrast`` of the histogram equalization of parts, ``deconvolution`` and ``sinc_filter`` of deblurring, and
-``smooth_fill`` of inpainting.
+``patch_shift`` of the non-eccentricity pattern; and, added because the score failed here, ``pink_noise`` of pink noise
+and ``local_contrast`` of the histogram equalization of parts.
 """
 
 import io

@@ -16,7 +16,6 @@ from pyiqa_pixelperfect.distortions import (
     noise,
     optics,
     resampling,
-    ringing,
     sensor,
     spatial,
     tone,
@@ -37,8 +36,6 @@ _KADIS = "KADIS-700k type {}"
 #   as that of ``gaussian_blur`` at 0.8 of the amount.
 # - oversharpening of blocks that ring: what they add to the luma of ``pixelation`` by means is as large as what
 #   ``unsharp_mask`` at 0.75 of the amount does.
-# - oversharpening of a sinc filter: how far its luma leaves the range of that within 2 px, beside ``unsharp_mask``.
-# - blur of a deconvolution: its luma without what is raised, beside ``gaussian_blur``.
 # - brightness of haze: with ``contrast_stretch`` of the amount, ``mean_shift`` comes nearest; that stretch takes the
 #   color along, so that nothing is left for the saturation.
 
@@ -74,15 +71,6 @@ _ROWS = (
         also=(("fringing", 0.1),),
     ),
     Kind("upscaling", "blur", resampling.upscaling, "processing", "Keys 1981; Lanczos", "reduced by 1.25 to 6"),
-    Kind(
-        "sinc_filter",
-        "blur",
-        ringing.sinc_filter,
-        "processing",
-        "Wang et al. 2021",
-        "low-pass without a transition, edges ring",
-        also=(("oversharpening", 0.2),),
-    ),
     Kind("white_noise", "noise", noise.white_noise, "sensor", _KADIS.format(11), "Gaussian, deviation to 0.2"),
     Kind("luma_noise", "noise", noise.luma_noise, "sensor", "ours", "Gaussian, equal in all channels"),
     Kind("chroma_noise", "noise", noise.chroma_noise, "sensor", _KADIS.format(12), "color blotches of 1.5 px"),
@@ -184,15 +172,6 @@ _ROWS = (
         "reduced by 1.25 to 6, sharpened until it rings",
         also=(("blur", 0.8),),
     ),
-    Kind(
-        "deconvolution",
-        "oversharpening",
-        ringing.deconvolution,
-        "processing",
-        "Wiener's filter",
-        "deblurred by up to 2.5 px, though it was sharp",
-        also=(("blur", 0.25),),
-    ),
     Kind("warp", "displacement", spatial.warp, "optics", "Perlin flow", "smooth bending to 7 px"),
     Kind("jitter", "displacement", spatial.jitter, "optics", _KADIS.format(19), "pixels from up to 4 px away"),
     Kind(
@@ -206,15 +185,6 @@ _ROWS = (
     ),
     Kind("color_patch", "occlusion", spatial.color_patch, "optics", _KADIS.format(23), "flat color", local_only=True),
     Kind("texture_patch", "occlusion", spatial.texture_patch, "optics", "ours", "foreign texture", local_only=True),
-    Kind(
-        "smooth_fill",
-        "occlusion",
-        spatial.smooth_fill,
-        "processing",
-        "Gortler et al. 1996",
-        "filled in from around, as by retouching",
-        local_only=True,
-    ),
     Kind("veil", "occlusion", spatial.veil, "optics", "ours", "cloudy smear on the lens", local_only=True),
     Kind("fringing", "fringing", spatial.fringing, "optics", _KADIS.format(5), "red and blue to 6 px apart"),
     Kind("exposure", "brightness", tone.exposure, "processing", "gain", "1.3 stops either way"),

@@ -21,7 +21,6 @@ __all__ = [
     "jitter",
     "patch_shift",
     "pixelation",
-    "smooth_fill",
     "texture_patch",
     "unsharp_mask",
     "veil",
@@ -156,29 +155,3 @@ def veil(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
     cloud = perlin_noise(seeds, torch.full((len(seeds),), 24.0, device=images.device), height, width, 50)
     color = hashed_uniform(seeds, (3, 1, 1), 17) * 0.7 + 0.15 + 0.3 * cloud.unsqueeze(1)
     return keep_where_zero(images, amount, torch.lerp(images, color.clamp(0.0, 1.0), 0.9 * amount.expand_as(images)))
-
-
-def smooth_fill(images: Tensor, amount: Tensor, seeds: Tensor) -> Tensor:
-    """Places filled in smoothly from what lies around them, as by retouching; the amount is the opacity of the filling.
-
-    Filled is all that has an amount. Means of what is known are taken over blocks of 2, 4, 8 ... px, and from coarse
-    to fine what is still unknown takes the values of the next coarser means (pull and push; Gortler et al., SIGGRAPH
-    1996). ``seeds`` is not used.
-    """
-    known = (amount == 0).to(images.dtype)
-    levels = [(images * known, known)]
-    while max(levels[-1][1].shape[-2:]) > 1:
-        levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
-    values, share = levels[-1]
-    # Of a picture of which nothing is known its mean remains, one axis at a time: see ``contrast_stretch``.
-    mean = images.mean(3, keepdim=True).mean(2, keepdim=True)
-    filled = torch.where(share > 0, values / share.clamp_min(1e-6), mean)
-    for values, share in reversed(levels):
-        coarser = F.interpolate(filled, size=values.shape[-2:], mode="bilinear", align_corners=False)
-        filled = values + (1.0 - share) * coarser
-    return keep_where_zero(images, amount, torch.lerp(images, filled, amount.expand_as(images)))
-
-
-def _halved(planes: Tensor) -> Tensor:
-    """Means over blocks of 2 px; of blocks that the border cuts off, over what is there."""
-    return F.avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)

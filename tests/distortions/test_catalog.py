@@ -23,7 +23,7 @@ RANDOM = {
     *("white_noise", "luma_noise", "chroma_noise", "grain", "poisson_noise", "speckle_noise", "impulse_noise"),
     *("warp", "jitter", "patch_shift", "color_patch", "texture_patch", "veil", "motion_blur", "unsharp_mask"),
     *("trajectory_blur", "depth_blur", "sensor_noise", "block_loss", "sharpened_upscaling", "vignetting", "haze"),
-    *("nearest_upscaling", "pink_noise", "local_contrast", "deconvolution"),
+    *("nearest_upscaling", "pink_noise", "local_contrast"),
 }
 # One choice out of a few is random: a grid, a pivot, a way to round.
 CHOOSING = {

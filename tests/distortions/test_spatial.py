@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from pyiqa_pixelperfect.distortions import spatial
 from pyiqa_pixelperfect.distortions.counter import hashed_uniform
-from reference.transforms import cubic_sample_loop, filled_loop
+from reference.transforms import cubic_sample_loop
 
 
 def first_seed(stream, row, low):
@@ -172,39 +172,3 @@ def test_occlusion_is_a_mixture_by_opacity(crops, kind):
         assert ratio.max() <= 1
     if kind is spatial.veil:
         assert cover.diff(dim=3).abs().max() < 0.05
-
-
-@pytest.mark.parametrize(("height", "width"), [(13, 10), (16, 5)])
-def test_filling_equals_its_twin(height, width):
-    generator = torch.Generator().manual_seed(2)
-    image = torch.rand(2, 3, height, width, generator=generator)
-    amount = torch.rand(2, 1, height, width, generator=generator)
-    amount[0, :, 3:, 2:] *= 0.0
-    amount[1, :, :9, :4] *= 0.0
-    done = spatial.smooth_fill(image, amount, seeds(image))
-    for row in range(2):
-        known, opacity = (amount[row, 0] == 0).numpy(), amount[row, 0].double().numpy()
-        for channel in range(3):
-            plane = image[row, channel].double().numpy()
-            expected = plane + opacity * (filled_loop(plane, known) - plane)
-            np.testing.assert_allclose(done[row, channel], expected, atol=2e-6)
-
-
-def test_what_is_filled_in_knows_nothing_of_what_was_there(crops):
-    amount = full(crops, 0.0)
-    amount[..., 20:44, 15:50] = 1.0
-    amount[..., 3:7, 60:64] = 1.0
-    other = torch.where(amount > 0, torch.rand_like(crops), crops)
-    filled, same = (spatial.smooth_fill(images, amount, seeds(images)) for images in (crops, other))
-    torch.testing.assert_close(filled, same, rtol=0, atol=1e-6)
-    inside = filled[..., 20:44, 15:50]
-    around = crops[amount.expand_as(crops) == 0]
-    assert inside.min() >= around.min() - 1e-6
-    assert inside.max() <= around.max() + 1e-6
-    assert inside.diff(dim=-1).abs().mean() < 0.5 * crops[..., 20:44, 15:50].diff(dim=-1).abs().mean()
-
-
-def test_filling_a_flat_picture_changes_nothing():
-    image = torch.full((1, 3, 41, 37), 0.42)
-    amount = (torch.rand(1, 1, 41, 37) < 0.3).float()
-    torch.testing.assert_close(spatial.smooth_fill(image, amount, seeds(image)), image, rtol=0, atol=1e-6)

@@ -86,33 +86,3 @@ def cubic_sample_loop(image: Array, shift_y: Array, shift_x: Array) -> Array:
                     tap = image[:, min(max(r, 0), height - 1), min(max(c, 0), width - 1)]
                     out[:, row, column] += weight(y - r) * weight(x - c) * tap
     return out
-
-
-def filled_loop(plane: Array, known: NDArray[np.bool_]) -> Array:
-    """Pull and push on one plane, block by block: what is not known from the means of larger blocks around it."""
-    return _pushed(np.where(known, plane, 0.0), known.astype(float), plane.mean())
-
-
-def _pushed(values: Array, share: Array, nothing: float) -> Array:
-    height, width = values.shape
-    if max(height, width) > 1:
-        blocks = [[np.s_[top : top + 2, left : left + 2] for left in range(0, width, 2)] for top in range(0, height, 2)]
-        means = (np.array([[part[block].mean() for block in row] for row in blocks]) for part in (values, share))
-        coarse = _pushed(*means, nothing)
-    else:
-        coarse = values / share if share else np.full((1, 1), nothing)
-    result = np.empty_like(values)
-    for row in range(height):
-        for column in range(width):
-            place = ((row + 0.5) * len(coarse) / height - 0.5, (column + 0.5) * coarse.shape[1] / width - 0.5)
-            result[row, column] = values[row, column] + (1 - share[row, column]) * _bilinear(coarse, *place)
-    return result
-
-
-def _bilinear(plane: Array, y: float, x: float) -> float:
-    total = 0.0
-    for row in range(-1, len(plane) + 1):
-        for column in range(-1, plane.shape[1] + 1):
-            weight = max(0.0, 1 - abs(y - row)) * max(0.0, 1 - abs(x - column))
-            total += weight * plane[min(max(row, 0), len(plane) - 1), min(max(column, 0), plane.shape[1] - 1)]
-    return total
