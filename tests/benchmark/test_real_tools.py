@@ -103,3 +103,13 @@ def test_seed_depends_on_all_three_and_stays():
     seeds = {tool_seed(seed, photo, tool) for seed in (0, 1) for photo in "ab" for tool in "xy"}
     assert len(seeds) == 8
     assert tool_seed(0, "a", "x") == 2592444551  # results of old and new runs stay comparable
+
+
+@pytest.mark.parametrize("tool", [tool for tool in RATED_TYPES if not tool.patchy], ids=lambda tool: tool.name)
+def test_rated_types_do_no_more_to_the_border_than_to_the_rest(tool, photos):
+    """Filters by Fourier transforms join opposite borders, and ring there unless the picture is mirrored."""
+    for photo in photos:
+        changed = np.abs(apply_tool(tool, photo.pixels, tool.strengths[-1], seed=1) - photo.pixels.astype(float))
+        rest = changed[4:-4, 4:-4].mean()
+        for border in (changed[:4], changed[-4:], changed[:, :4], changed[:, -4:]):
+            assert border.mean() < 2.5 * rest + 2.0
